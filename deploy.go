@@ -1,0 +1,203 @@
+package nex
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// DeployRequest is the body of DEPLOY.
+type DeployRequest struct {
+	// Argv are the program's arguments, without its name.
+	Argv        []string     `json:"argv,omitempty"`
+	Description string       `json:"description,omitempty"`
+	Type        WorkloadType `json:"type"`
+	Location    Location     `json:"location"`
+	// Essential services are restarted when they end.
+	Essential bool `json:"essential,omitempty"`
+	// WorkloadJWT holds the start claims: see docs/protocol.md.
+	WorkloadJWT string `json:"workload_jwt"`
+	// Environment is base64 of a JSON map of strings, sealed by the sender's xkey to the node's.
+	Environment string `json:"environment,omitempty"`
+	// JSDomain selects the JetStream domain of a nats location.
+	JSDomain string `json:"jsdomain,omitempty"`
+	// SenderPublicKey is the public xkey that sealed Environment.
+	SenderPublicKey string `json:"sender_public_key,omitempty"`
+	TargetNode      string `json:"target_node"`
+
+	TriggerSubjects   []string    `json:"trigger_subjects,omitempty"`
+	TriggerConnection *Connection `json:"trigger_connection,omitempty"`
+	HostServices      *Connection `json:"host_services,omitempty"`
+
+	// RetryCount and RetriedAt are set by version 1 nodes that deploy again; they are not signed.
+	RetryCount int    `json:"retry_count,omitempty"`
+	RetriedAt  string `json:"retried_at,omitempty"`
+}
+
+// Connection is a NATS connection that a request brings along.
+type Connection struct {
+	URL      string `json:"nats_url"`
+	UserJWT  string `json:"nats_user_jwt"`
+	UserSeed string `json:"nats_user_seed"`
+}
+
+// Limits of a DeployRequest.
+const (
+	MaxArgs           = 256
+	MaxDescription    = 1024
+	MaxTriggers       = 64
+	maxSubjectLength  = 256
+	maxArgumentLength = 64 << 10
+)
+
+// DecodeDeployRequest parses and checks the body of DEPLOY. The error is an [Error] that names the
+// first field that is wrong. It does not look into claims and environment.
+func DecodeDeployRequest(body []byte) (*DeployRequest, error) {
+	var r DeployRequest
+	if err := decodeBody(body, &r); err != nil {
+		return nil, err
+	}
+	return &r, r.check()
+}
+
+func (r *DeployRequest) check() error {
+	bad := func(format string, args ...any) error {
+		return Errorf(CodeInvalidRequest, "invalid deploy request: "+format, args...)
+	}
+	switch {
+	case r.Type == "":
+		return bad("type is missing")
+	case !r.Type.Valid():
+		return Errorf(CodeUnsupportedType, "Unsupported workload type on this node: %s", clip(string(r.Type)))
+	case len(r.Description) > MaxDescription:
+		return bad("description is longer than %d bytes", MaxDescription)
+	case len(r.Argv) > MaxArgs:
+		return bad("argv has more than %d entries", MaxArgs)
+	case len(r.TriggerSubjects) > MaxTriggers:
+		return bad("trigger_subjects has more than %d entries", MaxTriggers)
+	case r.WorkloadJWT == "":
+		return Errorf(CodeInvalidClaims, "invalid deploy request: workload_jwt is missing: sign the request with an issuer key")
+	case r.Environment != "" && r.SenderPublicKey == "":
+		return bad("environment without sender_public_key")
+	}
+	for _, arg := range r.Argv {
+		if len(arg) > maxArgumentLength || bytes.IndexByte([]byte(arg), 0) >= 0 {
+			return bad("argv has an entry with a NUL byte or of more than %d bytes", maxArgumentLength)
+		}
+	}
+	for _, s := range r.TriggerSubjects {
+		if err := checkTrigger(s); err != nil {
+			return bad("trigger subject %q: %v", clip(s), err)
+		}
+	}
+	return r.Location.Check()
+}
+
+// Digest is the sha256, in hex, of the canonical form of everything in the request that the claims
+// do not contain themselves: the request as JSON with sorted keys and no white space, location as
+// its URL string, absent and empty fields left out, and without workload_jwt, retry_count and
+// retried_at. Bound claims carry it as data.request.
+func (r *DeployRequest) Digest() string {
+	c := *r
+	c.WorkloadJWT, c.RetryCount, c.RetriedAt = "", 0, ""
+	b, err := json.Marshal(c)
+	var fields map[string]any
+	if err == nil {
+		err = json.Unmarshal(b, &fields)
+	}
+	if err != nil { // the request came from JSON or is made of strings
+		panic(fmt.Sprintf("nex: encode deploy request: %v", err))
+	}
+	delete(fields, "workload_jwt")
+	fields["location"] = r.Location.String()
+	var canonical bytes.Buffer
+	e := json.NewEncoder(&canonical)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(fields); err != nil {
+		panic(fmt.Sprintf("nex: encode deploy request: %v", err))
+	}
+	sum := sha256.Sum256(bytes.TrimSuffix(canonical.Bytes(), []byte("\n")))
+	return hex.EncodeToString(sum[:])
+}
+
+// RunResponse is the answer to DEPLOY.
+type RunResponse struct {
+	Started bool   `json:"started"`
+	ID      string `json:"id"`
+	Issuer  string `json:"issuer"`
+	Name    string `json:"name"`
+	// State is running, or starting when the artifact or the agent takes its time; events tell the
+	// rest.
+	State State `json:"state,omitempty"`
+}
+
+// StopRequest is the body of STOP.
+type StopRequest struct {
+	WorkloadID  string `json:"workload_id"`
+	WorkloadJWT string `json:"workload_jwt"`
+	TargetNode  string `json:"target_node"`
+
+	// GraceMillis is the time between SIGTERM and SIGKILL; 0 takes the node's default, 10 s. The
+	// node caps it at [MaxGraceMillis].
+	GraceMillis int `json:"grace_ms,omitempty"`
+}
+
+// MaxGraceMillis bounds the grace period of a stop request: five minutes.
+const MaxGraceMillis = 5 * 60 * 1000
+
+// DecodeStopRequest parses and checks the body of STOP.
+func DecodeStopRequest(body []byte) (*StopRequest, error) {
+	var r StopRequest
+	if err := decodeBody(body, &r); err != nil {
+		return nil, err
+	}
+	switch {
+	case checkToken(r.WorkloadID) != nil:
+		return nil, Errorf(CodeInvalidRequest, "invalid stop request: workload_id %q is not an id", clip(r.WorkloadID))
+	case r.WorkloadJWT == "":
+		return nil, Errorf(CodeInvalidClaims, "invalid stop request: workload_jwt is missing: sign the request with the issuer key that started the workload")
+	case r.GraceMillis < 0 || r.GraceMillis > MaxGraceMillis:
+		return nil, Errorf(CodeInvalidRequest, "invalid stop request: grace_ms must be between 0 and %d", MaxGraceMillis)
+	}
+	return &r, nil
+}
+
+// StopResponse is the answer to STOP. It comes when nothing of the workload runs any more.
+type StopResponse struct {
+	Stopped bool   `json:"stopped"`
+	ID      string `json:"id"`
+	Issuer  string `json:"issuer"`
+	Name    string `json:"name"`
+}
+
+// DecodeAuctionRequest parses and checks the body of AUCTION, which may be empty.
+func DecodeAuctionRequest(body []byte) (*AuctionRequest, error) {
+	var r AuctionRequest
+	if len(bytes.TrimSpace(body)) == 0 {
+		return &r, nil
+	}
+	if err := decodeBody(body, &r); err != nil {
+		return nil, err
+	}
+	if r.MinSandbox != "" && !r.MinSandbox.Valid() {
+		return nil, Errorf(CodeInvalidRequest, "invalid auction request: min_sandbox %q is none of none, gvisor, microvm", clip(string(r.MinSandbox)))
+	}
+	if r.MemoryMiB < 0 {
+		return nil, Errorf(CodeInvalidRequest, "invalid auction request: memory_mib must not be negative")
+	}
+	return &r, nil
+}
+
+// DecodeLameDuckRequest parses the body of LAMEDUCK, which may be empty.
+func DecodeLameDuckRequest(body []byte) (*LameDuckRequest, error) {
+	var r LameDuckRequest
+	if len(bytes.TrimSpace(body)) == 0 {
+		return &r, nil
+	}
+	if err := decodeBody(body, &r); err != nil {
+		return nil, err
+	}
+	return &r, nil
+}

@@ -1,0 +1,123 @@
+package agentlink
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// Conn is the agent's end of the link. It is safe for concurrent use.
+type Conn struct {
+	id   string
+	nc   *nats.Conn
+	lost chan struct{}
+}
+
+// reconnectWait and reconnectTries bound how long an agent looks for a node that is gone: about
+// three seconds. Then the link counts as lost.
+const (
+	reconnectWait  = 100 * time.Millisecond
+	reconnectTries = 30
+)
+
+// Dial connects an agent to its node. The caller owns the Conn and closes it.
+func Dial(b Bootstrap) (*Conn, error) {
+	pair, err := nkeys.FromSeed([]byte(b.Seed))
+	if err != nil {
+		return nil, fmt.Errorf("read agent key: %w", err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("read agent key: %w", err)
+	}
+	c := &Conn{id: b.AgentID, lost: make(chan struct{})}
+	c.nc, err = nats.Connect(b.URL,
+		nats.Name("nex-agent "+b.AgentID),
+		nats.Nkey(public, pair.Sign),
+		nats.CustomInboxPrefix(InboxPrefix(b.AgentID)),
+		nats.ReconnectWait(reconnectWait),
+		nats.MaxReconnects(reconnectTries),
+		nats.ReconnectBufSize(4<<20),
+		nats.ClosedHandler(func(*nats.Conn) { close(c.lost) }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("connect to node: %w", err)
+	}
+	return c, nil
+}
+
+// Close ends the link at once. Log records that were not flushed are lost.
+func (c *Conn) Close() { c.nc.Close() }
+
+// Lost is closed when the link is gone for good, also after Close.
+func (c *Conn) Lost() <-chan struct{} { return c.lost }
+
+// Handshake introduces the agent. It returns when the node has accepted it.
+func (c *Conn) Handshake(ctx context.Context, h Handshake) (HandshakeReply, error) {
+	msg, err := c.nc.RequestWithContext(ctx, HandshakeSubject(c.id), Encode(h))
+	if err != nil {
+		return HandshakeReply{}, fmt.Errorf("shake hands with node: %w", err)
+	}
+	return Decode[HandshakeReply](msg.Data)
+}
+
+// Exited tells the node that the program has ended and waits for its acknowledgement.
+func (c *Conn) Exited(ctx context.Context, exit nex.Exit) error {
+	_, err := c.nc.RequestWithContext(ctx, ExitedSubject(c.id), Encode(Exited{Exit: exit}))
+	return err
+}
+
+// Logs sends log records. It does not wait for them to arrive; the records of one Conn arrive in
+// order, and before an Exited that is sent after them.
+func (c *Conn) Logs(records []nex.LogRecord) error {
+	return c.nc.Publish(LogsSubject(c.id), Encode(records))
+}
+
+// Handler is the agent's side of the node's requests. Deploy and Undeploy are each called from a
+// goroutine of their own.
+type Handler interface {
+	Deploy(Deploy) DeployReply
+	Undeploy(Undeploy) Exited
+}
+
+// Serve answers the node's requests with h until the Conn is closed. It returns at once.
+func (c *Conn) Serve(h Handler) error {
+	subscribe := func(subject string, answer func(body []byte) []byte) error {
+		_, err := c.nc.Subscribe(subject, func(m *nats.Msg) {
+			go func() {
+				// An answer that cannot be sent has nobody left to read it.
+				_ = m.Respond(answer(m.Data))
+			}()
+		})
+		if err != nil {
+			return fmt.Errorf("subscribe to %s: %w", subject, err)
+		}
+		return nil
+	}
+	err := subscribe(DeploySubject(c.id), func(body []byte) []byte {
+		d, err := Decode[Deploy](body)
+		if err != nil {
+			return Encode(DeployReply{Error: err.Error(), Code: nex.CodeInternal})
+		}
+		return Encode(h.Deploy(d))
+	})
+	if err != nil {
+		return err
+	}
+	err = subscribe(UndeploySubject(c.id), func(body []byte) []byte {
+		u, err := Decode[Undeploy](body)
+		if err != nil {
+			u = Undeploy{} // stop at once: the node wants the workload gone
+		}
+		return Encode(h.Undeploy(u))
+	})
+	if err != nil {
+		return err
+	}
+	return subscribe(PingSubject(c.id), func([]byte) []byte { return nil })
+}

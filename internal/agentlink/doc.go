@@ -1,0 +1,16 @@
+// Package agentlink is the protocol between a node and its agents, and the agent's end of it.
+//
+// The node runs a NATS server of its own that only this machine can reach (package linkhost). Each
+// agent has an account there, with one nkey user that may use nothing but the subjects of that
+// agent: hostint.<id>.> towards the node and agentint.<id>.> from it. <id> is the agent's id, not
+// the workload's.
+//
+//	agent → node   hostint.<id>.handshake       Handshake, answered by HandshakeReply
+//	agent → node   hostint.<id>.events.exited   Exited, answered by an empty message
+//	agent → node   hostint.<id>.logs            []nex.LogRecord, not answered
+//	node → agent   agentint.<id>.deploy         Deploy, answered by DeployReply
+//	node → agent   agentint.<id>.undeploy       Undeploy, answered by Exited
+//	node → agent   agentint.<id>.ping           empty, answered by an empty message
+//
+// Messages are JSON. Both ends bound what they accept; the decoders are pure and fuzzed.
+package agentlink

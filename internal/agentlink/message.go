@@ -1,0 +1,90 @@
+package agentlink
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// MaxMessageBytes bounds a message in either direction.
+const MaxMessageBytes = 2 << 20
+
+// Bootstrap is what an agent needs to find its node: one JSON document on its standard input.
+type Bootstrap struct {
+	AgentID string `json:"agent_id"`
+	// URL is the internal NATS server, nats://127.0.0.1:port.
+	URL string `json:"url"`
+	// Seed is the agent's nkey user seed.
+	Seed string `json:"seed"`
+}
+
+// Handshake is the first message of an agent.
+type Handshake struct {
+	AgentID string `json:"agent_id"`
+	Version string `json:"version"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	// Types are the workload types that the agent can run.
+	Types []nex.WorkloadType `json:"types"`
+}
+
+// HandshakeReply accepts an agent.
+type HandshakeReply struct {
+	NodeID string `json:"node_id"`
+}
+
+// Deploy makes the agent start its workload. It is sent once.
+type Deploy struct {
+	WorkloadID string           `json:"workload_id"`
+	Name       string           `json:"name"`
+	Namespace  string           `json:"namespace"`
+	Type       nex.WorkloadType `json:"type"`
+	// Path is the artifact as the agent sees it; Digest its sha256 in hex, which the agent checks.
+	Path        string            `json:"path"`
+	Digest      string            `json:"digest"`
+	Argv        []string          `json:"argv,omitempty"`
+	Environment map[string]string `json:"environment,omitempty"`
+}
+
+// DeployReply says whether the workload runs.
+type DeployReply struct {
+	// PID is the program's process id as the agent sees it.
+	PID int `json:"pid,omitempty"`
+	// Error is set when the workload does not run.
+	Error string   `json:"error,omitempty"`
+	Code  nex.Code `json:"code,omitempty"`
+}
+
+// Undeploy makes the agent stop its workload: SIGTERM, then, after the grace period, SIGKILL to
+// every process of it. The answer comes when none of them is left.
+type Undeploy struct {
+	Grace time.Duration `json:"grace_ns"`
+}
+
+// Exited says how the program ended and that nothing of its process tree is left.
+type Exited struct {
+	Exit nex.Exit `json:"exit"`
+}
+
+// Decode parses a message of either end.
+func Decode[T any](body []byte) (T, error) {
+	var m T
+	if len(body) > MaxMessageBytes {
+		return m, fmt.Errorf("agent link message has %d bytes, more than %d", len(body), MaxMessageBytes)
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return m, fmt.Errorf("agent link message is malformed: %w", err)
+	}
+	return m, nil
+}
+
+// Encode is the inverse of Decode. The message types always encode.
+func Encode(m any) []byte {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprintf("agentlink: encode %T: %v", m, err))
+	}
+	return b
+}

@@ -1,0 +1,79 @@
+// Package sandbox is the contract between the node and what isolates its agents.
+//
+// A [Driver] starts sandboxes, each of which runs one agent and nothing else. What a driver can do
+// is data ([Capabilities]), so that no caller asks for a driver's name. A driver is done when it
+// passes sandboxtest.Run.
+//
+// # Ownership
+//
+// Whoever calls Start owns the [Instance] and must call Destroy on it, also when the agent has
+// ended by itself. Every object that a driver makes on the host (processes, directories, sockets,
+// interfaces) carries the sandbox's id or the driver's prefix, and is gone when Destroy returns.
+package sandbox
+
+import (
+	"context"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// Capabilities is what a driver's sandboxes are like.
+type Capabilities struct {
+	// Driver is the driver's name, such as "process".
+	Driver string
+	// Level is how strongly its sandboxes isolate.
+	Level nex.SandboxLevel
+	// OS and Arch are what programs inside must be built for, as GOOS and GOARCH name them.
+	OS, Arch string
+	// HostLibraries says that programs inside see the host's shared libraries, so that they need
+	// not be statically linked.
+	HostLibraries bool
+}
+
+// Spec says what to start.
+type Spec struct {
+	// ID is the agent's id, unique on this machine: letters and digits, at most 32.
+	ID string
+	// Bootstrap is the document that the agent reads to find the node. It holds a secret: a driver
+	// hands it to the agent alone, never by way of arguments, environment, or a file that the
+	// workload can read.
+	Bootstrap []byte
+	// Log is called with each line that the agent itself prints, from one goroutine at a time. It
+	// must not block. Nil discards.
+	Log func(line string)
+}
+
+// A Driver runs agents in one kind of sandbox. It is safe for concurrent use.
+type Driver interface {
+	Capabilities() Capabilities
+	// Start makes a sandbox and starts the agent in it. It returns once the agent's process runs;
+	// that the agent has found the node is for the caller to see. The ctx bounds starting only, not
+	// the sandbox's life. When Start fails nothing of the sandbox is left.
+	Start(ctx context.Context, spec Spec) (Instance, error)
+}
+
+// An Instance is one sandbox. It is safe for concurrent use.
+type Instance interface {
+	// ID is the id from the Spec.
+	ID() string
+	// Stage puts a private copy of the file at hostPath, readable and executable by the workload but
+	// not writable, where the agent can see it, and returns its path inside. Call it once. It fails
+	// once the sandbox has ended.
+	Stage(ctx context.Context, hostPath string) (string, error)
+	// Done is closed when the agent has ended, by itself or by Destroy, and with it every process of
+	// the sandbox.
+	Done() <-chan struct{}
+	// Exit is how the agent ended. It is meaningful once Done is closed.
+	Exit() nex.Exit
+	// Destroy kills whatever runs inside and removes all that the driver made for the sandbox. It
+	// returns when nothing is left, nil every time it is called after that. If ctx ends first it
+	// returns an error that says what is left; it may be called again.
+	Destroy(ctx context.Context) error
+}
+
+// A Sweeper is a Driver whose sandboxes can outlive a node that was killed.
+type Sweeper interface {
+	// Sweep ends and removes the sandboxes that an earlier node process with the same data directory
+	// left behind, and nothing else; it returns how many there were. Call it before the first Start.
+	Sweep(ctx context.Context) (int, error)
+}
