@@ -58,6 +58,33 @@ func DecodeEvent(body []byte) (Event, error) {
 	return e, nil
 }
 
+// Workload returns name and id of the workload that the event is about; both are empty in an event
+// about a node, and the id in the events of version 1 nodes.
+func (e Event) Workload() (name, id string) {
+	var about struct {
+		WorkloadName string `json:"workload_name"`
+		Name         string `json:"name"`
+		ID           string `json:"id"`
+	}
+	if e.Namespace == SystemNamespace || json.Unmarshal(e.Data, &about) != nil {
+		return "", ""
+	}
+	if about.WorkloadName == "" {
+		about.WorkloadName = about.Name
+	}
+	return about.WorkloadName, about.ID
+}
+
+// StateChange returns the data of a workload_state event.
+func (e Event) StateChange() (WorkloadStateChanged, error) {
+	var c WorkloadStateChanged
+	if e.Type != EventWorkloadState {
+		return c, fmt.Errorf("a %s event has no change of state", e.Type)
+	}
+	err := json.Unmarshal(e.Data, &c)
+	return c, err
+}
+
 // NodeStarted says that a node takes requests.
 type NodeStarted struct {
 	Version string            `json:"version"`

@@ -3,6 +3,7 @@ package agentlink
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,6 +17,8 @@ type Conn struct {
 	id   string
 	nc   *nats.Conn
 	lost chan struct{}
+	// answering is held for reading while a request is answered.
+	answering sync.RWMutex
 }
 
 // reconnectWait and reconnectTries bound how long an agent looks for a node that is gone: about
@@ -54,6 +57,13 @@ func Dial(b Bootstrap) (*Conn, error) {
 // Close ends the link at once. Log records that were not flushed are lost.
 func (c *Conn) Close() { c.nc.Close() }
 
+// Settle waits until the requests that the Handler has been called with are answered: what is sent
+// next arrives after the answers, and Close sends them. The Handler must be able to return.
+func (c *Conn) Settle() {
+	c.answering.Lock()
+	defer c.answering.Unlock() // the point was to get it
+}
+
 // Lost is closed when the link is gone for good, also after Close.
 func (c *Conn) Lost() <-chan struct{} { return c.lost }
 
@@ -90,6 +100,8 @@ func (c *Conn) Serve(h Handler) error {
 	subscribe := func(subject string, answer func(body []byte) []byte) error {
 		_, err := c.nc.Subscribe(subject, func(m *nats.Msg) {
 			go func() {
+				c.answering.RLock()
+				defer c.answering.RUnlock()
 				// An answer that cannot be sent has nobody left to read it.
 				_ = m.Respond(answer(m.Data))
 			}()

@@ -1,0 +1,145 @@
+# Nex: build, check and test. "make help" lists what there is to make.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS   += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+# Knobs, to be set on the command line: make fuzz FUZZTIME=5m
+GO        ?= go
+PKGS      ?= ./...
+PARALLEL  ?= 2
+TIMEOUT   ?= 10m
+TESTFLAGS ?=
+FUZZ      ?= .
+FUZZTIME  ?= 30s
+BENCH     ?= .
+
+# The version is the last tag v1.2.3 without its v; for a later commit, as build metadata, how many
+# there were since and which it is: 1.2.3+4.gabcdef0. Without a tag the one in doc.go holds.
+VERSION = $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed -E 's/^v//; s/-([0-9]+)-(g[0-9a-f]+)$$/+\1.\2/')
+
+# The version is in the stamp, so the state of the working tree is left out: the same source gives
+# the same program, also without git.
+BUILD   := $(GO) build -trimpath -buildvcs=false
+LDFLAGS := $(if $(VERSION),-X github.com/nex-engine/nex.Version=$(VERSION))
+
+# Where programs must build: every combination, without cgo.
+SYSTEMS   := linux darwin windows
+PLATFORMS := $(foreach arch,amd64 arm64,$(addsuffix -$(arch),$(SYSTEMS)))
+
+# What the recipes and tests need besides Go, make, a C compiler and what every Debian has, as
+# command:package. A path instead of a command is a file that Debian's package brings: without the
+# certificates the go command can download nothing.
+NEEDS := git:git /etc/ssl/certs/ca-certificates.crt:ca-certificates
+
+##@ Build
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: bin/nex bin/nex-agent ## Build bin/nex and bin/nex-agent
+
+# The go command knows best what is up to date, so these are always handed to it.
+.PHONY: bin/nex bin/nex-agent bin/echoservice
+bin/nex bin/nex-agent:
+	CGO_ENABLED=0 $(BUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/$(@F)
+
+bin/echoservice:
+	CGO_ENABLED=0 $(BUILD) -o $@ ./examples/echoservice
+
+.PHONY: demo
+demo: build bin/echoservice ## Build, then show a deployment from beginning to end
+	./scripts/demo
+
+.PHONY: clean
+clean: ## Remove all that was built
+	rm -rf bin dist
+
+##@ Verify
+
+.PHONY: check
+check: deps format vet lint tidy cross ## Format, vet, lint, tidy and cross-build checks
+
+.PHONY: format
+format: bin/tools/gofumpt ## Fail if a file is not formatted
+	@echo "gofumpt -l ."
+	@bad="$$(bin/tools/gofumpt -l .)"; \
+	if [ -n "$$bad" ]; then printf 'not formatted; run bin/tools/gofumpt -w on:\n%s\n' "$$bad" >&2; exit 1; fi
+
+# Vet compiles the tests too, for each system: a test that builds on one alone is found here.
+VETS := $(addprefix vet-,$(SYSTEMS))
+.PHONY: vet $(VETS)
+vet: $(VETS) ## Run go vet for each system
+$(VETS): vet-%:
+	GOOS=$* $(GO) vet ./...
+
+.PHONY: lint
+lint: bin/tools/staticcheck ## Run staticcheck
+	bin/tools/staticcheck ./...
+
+.PHONY: tidy
+tidy: ## Fail if go.mod or go.sum is not tidy
+	$(GO) mod tidy -diff
+	$(GO) -C tools mod tidy -diff
+
+# With several programs go build links them all and keeps none.
+CROSSES := $(addprefix cross-,$(PLATFORMS))
+.PHONY: cross $(CROSSES)
+cross: $(CROSSES) ## Build the programs for each platform
+$(CROSSES): cross-%:
+	CGO_ENABLED=0 GOOS=$(firstword $(subst -, ,$*)) GOARCH=$(lastword $(subst -, ,$*)) $(GO) build -buildvcs=false ./cmd/... ./examples/...
+
+# The report shows failures in full, then the skipped tests, of which each must be listed in
+# .ci/skips, and ends with the closing lines of go test itself. All events stay in bin/test.json.
+.PHONY: test
+test: deps build bin/tools/nats bin/tools/testreport ## Run all tests, with the race detector
+	$(GO) test -json -race -shuffle=on -timeout $(TIMEOUT) -p $(PARALLEL) $(TESTFLAGS) $(PKGS) \
+	  | tee bin/test.json | bin/tools/testreport -skips .ci/skips
+
+# A target lasts FUZZTIME; what it finds is kept below testdata/fuzz of its package.
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME, one after the other
+	@$(GO) test -list '^Fuzz' $(PKGS) \
+	  | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' \
+	  | grep -E '$(FUZZ)' \
+	  | while read -r pkg name; do \
+	      echo "$(GO) test -run '^$$' -fuzz '^$$name\$$' -fuzztime $(FUZZTIME) $$pkg"; \
+	      $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+	    done
+
+.PHONY: bench
+bench: ## Run the benchmarks that BENCH selects
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./internal/bench/...
+
+.PHONY: clean-tree
+clean-tree: ## Fail if a step has left or changed files
+	@bad="$$(git status --porcelain)"; \
+	if [ -n "$$bad" ]; then printf 'the working tree is not as committed:\n%s\n' "$$bad" >&2; git diff >&2; exit 1; fi
+
+##@ Prepare
+
+# Tools are programs at the versions that tools/go.mod pins. The nats command line is there because
+# it is the client that users have: tests call it.
+.PHONY: tools
+tools: bin/tools/gofumpt bin/tools/staticcheck bin/tools/nats bin/tools/testreport ## Build the tools that the targets use
+
+bin/tools/gofumpt:     PKG := mvdan.cc/gofumpt
+bin/tools/staticcheck: PKG := honnef.co/go/tools/cmd/staticcheck
+bin/tools/nats:        PKG := github.com/nats-io/natscli/nats
+
+bin/tools/gofumpt bin/tools/staticcheck bin/tools/nats: tools/go.mod tools/go.sum
+	CGO_ENABLED=0 $(GO) build -C tools -trimpath -buildvcs=false -o ../$@ $(PKG)
+
+.PHONY: bin/tools/testreport
+bin/tools/testreport:
+	@CGO_ENABLED=0 $(BUILD) -o $@ ./internal/testreport
+
+.PHONY: deps
+deps: ## Install what is missing of the system (as root, on Debian), or say how to
+	@.ci/deps $(NEEDS)

@@ -1,0 +1,140 @@
+package client
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nkeys"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/claims"
+)
+
+// Deployment is what to deploy, where.
+type Deployment struct {
+	// Node is the target's id and Xkey its public xkey, as a ping answers them.
+	Node, Xkey string
+	// Issuer is the account key that signs, and that alone can stop the workload.
+	Issuer nkeys.KeyPair
+	// Sender is the xkey that seals the environment; needed only with one.
+	Sender nkeys.KeyPair
+
+	Name        string
+	Type        nex.WorkloadType
+	Location    nex.Location
+	JSDomain    string
+	Digest      string // sha256 of the artifact in hex
+	Description string
+	Argv        []string
+	Environment map[string]string
+	Essential   bool
+	Triggers    []string
+}
+
+// Deploy starts a workload in the namespace. It returns once the workload runs, or with state
+// starting when the artifact or the agent takes its time.
+func (c *Client) Deploy(ctx context.Context, d Deployment) (nex.RunResponse, error) {
+	var answer nex.RunResponse
+	if err := nex.CheckName(d.Name); err != nil {
+		return answer, err
+	}
+	if err := nex.CheckNamespace(c.cfg.Namespace); err != nil {
+		return answer, err
+	}
+	r := &nex.DeployRequest{
+		Argv: d.Argv, Description: d.Description, Type: d.Type, Location: d.Location, Essential: d.Essential,
+		JSDomain: d.JSDomain, TargetNode: d.Node, TriggerSubjects: d.Triggers,
+	}
+	if err := seal(r, d); err != nil {
+		return answer, err
+	}
+	var err error
+	r.WorkloadJWT, err = claims.Sign(d.Issuer, claims.Claims{
+		Subject: d.Name, Hash: d.Digest, Node: d.Node, Namespace: c.cfg.Namespace, Request: r.Digest(),
+	})
+	if err != nil {
+		return answer, err
+	}
+	err = c.nodeRequest(ctx, nex.OpDeploy, d.Node, r, &answer)
+	return answer, err
+}
+
+// seal puts the environment into the request, readable by the target node alone.
+func seal(r *nex.DeployRequest, d Deployment) error {
+	if len(d.Environment) == 0 {
+		return nil
+	}
+	if d.Sender == nil {
+		return fmt.Errorf("seal environment: an xkey to seal it with is needed")
+	}
+	plain, err := json.Marshal(d.Environment)
+	if err != nil {
+		return fmt.Errorf("seal environment: %w", err)
+	}
+	sealed, err := d.Sender.Seal(plain, d.Xkey)
+	if err != nil {
+		return fmt.Errorf("seal environment to xkey %q: %w", d.Xkey, err)
+	}
+	r.Environment = base64.StdEncoding.EncodeToString(sealed)
+	r.SenderPublicKey, err = d.Sender.PublicKey()
+	if err != nil {
+		return fmt.Errorf("seal environment: %w", err)
+	}
+	return nil
+}
+
+// Stopping is what to stop, where.
+type Stopping struct {
+	Node, ID, Name string
+	// Issuer is the key that signed the deployment.
+	Issuer nkeys.KeyPair
+	// Grace is the time between SIGTERM and SIGKILL; 0 means the node's default of 10 s.
+	Grace time.Duration
+}
+
+// defaultGrace is the node's, which the client must wait out.
+const defaultGrace = 10 * time.Second
+
+// Stop stops a workload and returns when nothing of it runs any more. It allows the grace period on
+// top of the timeout.
+func (c *Client) Stop(ctx context.Context, s Stopping) (nex.StopResponse, error) {
+	var answer nex.StopResponse
+	token, err := claims.Sign(s.Issuer, claims.Claims{Subject: s.Name, Node: s.Node, Namespace: c.cfg.Namespace, Workload: s.ID})
+	if err != nil {
+		return answer, err
+	}
+	r := nex.Request{Op: nex.OpStop, Namespace: c.cfg.Namespace, Node: s.Node}
+	if _, err := nex.ParseRequest(r.Subject()); err != nil {
+		return answer, err
+	}
+	wait := c.cfg.Timeout + s.Grace
+	if s.Grace == 0 {
+		wait = c.cfg.Timeout + defaultGrace
+	}
+	err = c.request(ctx, r, nex.StopRequest{
+		WorkloadID: s.ID, WorkloadJWT: token, TargetNode: s.Node, GraceMillis: int(s.Grace.Milliseconds()),
+	}, &answer, wait)
+	return answer, err
+}
+
+// LameDuck makes a node refuse new workloads. The issuer is needed only for nodes that have valid
+// issuers; it may be nil.
+func (c *Client) LameDuck(ctx context.Context, node string, issuer nkeys.KeyPair) (nex.LameDuckResponse, error) {
+	var answer nex.LameDuckResponse
+	if !nex.IsNodeID(node) {
+		return answer, nex.Errorf(nex.CodeNodeNotFound, "%q is not a node id: list the nodes with nex node ls", node)
+	}
+	var body nex.LameDuckRequest
+	if issuer != nil {
+		token, err := claims.Sign(issuer, claims.Claims{Subject: node, Node: node})
+		if err != nil {
+			return answer, err
+		}
+		body.JWT = token
+	}
+	err := c.request(ctx, nex.Request{Op: nex.OpLameDuck, Node: node}, body, &answer, c.cfg.Timeout)
+	return answer, err
+}

@@ -1,0 +1,103 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// EventFilter selects events; empty fields select all. Events of all namespaces come only to a
+// connection that may see them.
+type EventFilter struct {
+	Namespace string
+	Type      nex.EventType
+	Node      string
+	Workload  string // name or id
+}
+
+// WatchEvents calls each with every event that is published from now on, one at a time, until ctx
+// ends; then it returns nil. Ready, which may be nil, is called once it listens.
+func (c *Client) WatchEvents(ctx context.Context, f EventFilter, ready func(), each func(nex.Event)) error {
+	subject := nex.EventSubject(orAny(f.Namespace), nex.EventType(orAny(string(f.Type))))
+	return c.follow(ctx, subject, ready, func(m *nats.Msg) {
+		e, err := nex.DecodeEvent(m.Data)
+		if err != nil || (f.Node != "" && e.Source != f.Node) {
+			return
+		}
+		if f.Workload != "" && !concerns(e, f.Workload) {
+			return
+		}
+		each(e)
+	})
+}
+
+// concerns reports whether an event is about the workload with this name or id.
+func concerns(e nex.Event, workload string) bool {
+	name, id := e.Workload()
+	return workload == name || workload == id
+}
+
+// LogFilter selects log lines; empty fields select all.
+type LogFilter struct {
+	Namespace string
+	Node      string
+	Workload  string // name or id
+	MinLevel  int    // a slog.Level
+}
+
+// FollowLogs calls each with every log line that is published from now on, one at a time, until ctx
+// ends; then it returns nil. Ready, which may be nil, is called once it listens.
+func (c *Client) FollowLogs(ctx context.Context, f LogFilter, ready func(), each func(nex.LogSource, nex.LogRecord)) error {
+	// The nodes' own logs have one token less, so the filter is on the source, not in the subject.
+	subject := nex.Prefix + ".logs." + orAny(f.Namespace) + "." + orAny(f.Node) + ".>"
+	return c.follow(ctx, subject, ready, func(m *nats.Msg) {
+		source, ok := nex.ParseLogSubject(m.Subject)
+		if !ok || (f.Workload != "" && f.Workload != source.Workload && f.Workload != source.ID) {
+			return
+		}
+		r, err := nex.DecodeLogRecord(m.Data)
+		if err != nil || r.Level < f.MinLevel {
+			return
+		}
+		each(source, r)
+	})
+}
+
+// follow runs each in the caller's goroutine.
+func (c *Client) follow(ctx context.Context, subject string, ready func(), each func(*nats.Msg)) error {
+	sub, err := c.nc.SubscribeSync(subject)
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", subject, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // it fails only if the connection is gone
+	if err := c.nc.FlushTimeout(c.cfg.Timeout); err != nil {
+		return fmt.Errorf("subscribe to %s: %w", subject, err)
+	}
+	if ready != nil {
+		ready()
+	}
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, nats.ErrSlowConsumer) {
+			continue // what was lost is lost; what comes is still of interest
+		}
+		if err != nil {
+			return fmt.Errorf("follow %s: %w", subject, err)
+		}
+		each(msg)
+	}
+}
+
+func orAny(token string) string {
+	if token == "" {
+		return "*"
+	}
+	return token
+}

@@ -1,0 +1,189 @@
+package logpump
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// reason says why records were dropped.
+type reason int
+
+const (
+	tooFast reason = iota // the program is over its rate
+	tooSlow               // the receiver does not keep up
+	reasons
+)
+
+// because ends the sentence that says that lines were dropped.
+var because = [reasons]string{
+	tooFast: fmt.Sprintf("the program writes more than %d lines or %d MiB per second", LinesPerSecond, BytesPerSecond>>20),
+	tooSlow: "the node does not take them fast enough",
+}
+
+// drops counts what was dropped and not reported yet.
+type drops struct {
+	lines, bytes uint64
+}
+
+// queue is what the readers fill and the sender empties. It is safe for concurrent use.
+type queue struct {
+	id string
+	// wake has a token when the sender has something new to look at.
+	wake chan struct{}
+
+	mu           sync.Mutex
+	lines, bytes bucket
+	records      []nex.LogRecord
+	cost         int // of records
+	seq          uint64
+	dropped      [reasons]drops
+	droppedSince time.Time // of the first of dropped; zero if there are none
+	closed       bool
+}
+
+func newQueue(id string) *queue {
+	return &queue{
+		id:    id,
+		wake:  make(chan struct{}, 1),
+		lines: newBucket(LinesPerSecond, LineBurst),
+		bytes: newBucket(BytesPerSecond, ByteBurst),
+	}
+}
+
+// offer takes a line, or drops it and returns why; text is copied. It never waits.
+func (q *queue) offer(s source, text []byte) (why reason, ok bool) {
+	now := time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lines.refill(now)
+	q.bytes.refill(now)
+	switch {
+	case q.lines.tokens < 1 || q.bytes.tokens <= 0:
+		q.dropLocked(tooFast, 1, uint64(len(text)))
+		return tooFast, false
+	case len(q.records) >= QueueRecords || q.cost >= QueueBytes:
+		q.dropLocked(tooSlow, 1, uint64(len(text)))
+		return tooSlow, false
+	}
+	q.lines.tokens--
+	q.bytes.tokens -= float64(len(text))
+	for valid := strings.ToValidUTF8(string(text), "\uFFFD"); ; {
+		// The replacement is longer than what it replaces.
+		n := wholeRunes(valid, nex.MaxLogLine)
+		q.pushLocked(nex.LogRecord{Text: valid[:n], Level: int(s.level), Stream: s.name, Time: now.UTC()})
+		if valid = valid[n:]; valid == "" {
+			return 0, true
+		}
+	}
+}
+
+// drop counts lines that nobody offered because others were refused just before.
+func (q *queue) drop(why reason, lines, bytes uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.dropLocked(why, lines, bytes)
+}
+
+// lost counts lines that were taken but did not arrive.
+func (q *queue) lost(lines, bytes uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.countLocked(tooSlow, lines, bytes)
+}
+
+func (q *queue) dropLocked(why reason, lines, bytes uint64) {
+	q.seq += lines // the gap says where they are missing
+	q.countLocked(why, lines, bytes)
+}
+
+func (q *queue) countLocked(why reason, lines, bytes uint64) {
+	q.dropped[why].lines += lines
+	q.dropped[why].bytes += bytes
+	if q.droppedSince.IsZero() {
+		q.droppedSince = time.Now()
+		q.signal()
+	}
+}
+
+func (q *queue) pushLocked(r nex.LogRecord) {
+	q.seq++
+	r.Seq, r.ID = q.seq, q.id
+	q.records = append(q.records, r)
+	q.cost += costOf(r)
+	if len(q.records) == 1 {
+		q.signal()
+	}
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+func costOf(r nex.LogRecord) int { return len(r.Text) + recordOverhead }
+
+// close says that no more lines come.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal()
+}
+
+// take fills batch with the oldest records, as many as fit. When there are none it says how long at
+// most the sender may wait for a signal, or that it need not look again.
+func (q *queue) take(batch []nex.LogRecord) (_ []nex.LogRecord, wait time.Duration, done bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	wait = q.reportLocked()
+	n, cost := 0, 0
+	for n < len(q.records) && (n == 0 || cost+costOf(q.records[n]) <= BatchBytes) {
+		cost += costOf(q.records[n])
+		n++
+	}
+	batch = append(batch, q.records[:n]...)
+	q.cost -= cost
+	q.shiftLocked(n)
+	return batch, wait, n == 0 && q.closed
+}
+
+// shiftLocked removes the first n records.
+func (q *queue) shiftLocked(n int) {
+	clear(q.records[:n]) // let go of the text
+	q.records = q.records[n:]
+	if len(q.records) == 0 {
+		q.records = nil // what a burst needed is not kept
+	}
+}
+
+// reportLocked turns drops into records once they have waited long enough; otherwise it returns how
+// long they still have to, which is for ever if there are none.
+func (q *queue) reportLocked() time.Duration {
+	const forever = time.Hour
+	if q.droppedSince.IsZero() {
+		return forever
+	}
+	if rest := ReportEvery - time.Since(q.droppedSince); rest > 0 && !q.closed {
+		return rest
+	}
+	for why, d := range q.dropped {
+		if d.lines == 0 {
+			continue
+		}
+		q.pushLocked(nex.LogRecord{
+			Text:   fmt.Sprintf("%d log lines (%d bytes) were dropped: %s", d.lines, d.bytes, because[why]),
+			Level:  int(slog.LevelWarn),
+			Stream: nex.StreamNex,
+			Time:   time.Now().UTC(),
+		})
+	}
+	q.dropped, q.droppedSince = [reasons]drops{}, time.Time{}
+	return forever
+}

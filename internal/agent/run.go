@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/proctree"
+)
+
+// Config is what an agent is started with.
+type Config struct {
+	// Bootstrap is where the bootstrap document comes from. Required.
+	Bootstrap io.Reader
+	// Logger gets what the agent has to say of itself; nothing of the workload. Nil discards.
+	Logger *slog.Logger
+	// WorkDir is the workload's working directory and home; default is the current directory.
+	WorkDir string
+	// TempDir is the workload's TMPDIR; default is WorkDir.
+	TempDir string
+}
+
+// ErrLinkLost means that the node is gone.
+var ErrLinkLost = errors.New("the link to the node is lost")
+
+// Keys of log attributes.
+const (
+	attrWorkload = "workload"
+	attrPID      = "pid"
+	attrError    = "error"
+)
+
+// How long the node may take to answer.
+const (
+	handshakeTimeout = 10 * time.Second
+	exitedTimeout    = 5 * time.Second
+)
+
+// Run is the life of an agent. It blocks until its workload has ended, or was stopped, and nothing
+// of it is left. The error is nil then; it is [ErrLinkLost] if the node went away and ctx's cause
+// if ctx was cancelled, and in both cases the workload was killed.
+//
+// Run changes the process: it becomes the parent of orphaned processes below it and, on linux,
+// cannot be looked into by other processes of the same user. So it is called once, in a process that
+// does nothing else.
+func Run(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	harden(cfg.Logger)
+	bootstrap, err := awaitBootstrap(ctx, cfg.Bootstrap)
+	if err != nil {
+		return err
+	}
+	conn, err := agentlink.Dial(bootstrap)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, release := untilLost(ctx, conn)
+	defer release()
+
+	a := newAgent(cfg, bootstrap.AgentID, conn)
+	defer a.end(nex.Exit{})
+	if err := conn.Serve(a); err != nil {
+		return err
+	}
+	if err := introduce(ctx, conn, bootstrap.AgentID); err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.WorkDir == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			return c, fmt.Errorf("find working directory: %w", err)
+		}
+		c.WorkDir = dir
+	}
+	if c.TempDir == "" {
+		c.TempDir = c.WorkDir
+	}
+	return c, nil
+}
+
+// harden protects the agent's secrets from its workload, and its workload's processes from getting
+// lost. A sandbox without the one or the other is still better than no workload.
+func harden(log *slog.Logger) {
+	if err := hideMemory(); err != nil {
+		log.Warn("the workload may be able to read the agent's memory", attrError, err)
+	}
+	if err := proctree.SetSubreaper(); err != nil {
+		log.Warn("orphaned processes of the workload may be hard to find", attrError, err)
+	}
+}
+
+// untilLost derives a context that is cancelled with ErrLinkLost when the link is. The caller must
+// call release.
+func untilLost(ctx context.Context, conn *agentlink.Conn) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-conn.Lost():
+			cancel(ErrLinkLost)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		watching.Wait()
+	}
+}
+
+func introduce(ctx context.Context, conn *agentlink.Conn, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	_, err := conn.Handshake(ctx, agentlink.Handshake{
+		AgentID: id,
+		Version: nex.Version,
+		OS:      runtime.GOOS,
+		Arch:    runtime.GOARCH,
+		Types:   []nex.WorkloadType{nex.TypeNative},
+	})
+	return err
+}

@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
+)
+
+// start starts the workload; the caller owns the program. The error is a nex.Error. The ctx bounds
+// starting, as an Undeploy does, and not the program.
+func (a *agent) start(ctx context.Context, d agentlink.Deploy) (*program, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(a.wanted, func() { cancel(errors.New("it was undeployed")) })()
+
+	if d.Type != nex.TypeNative {
+		return nil, nex.Errorf(nex.CodeUnsupportedType, "this agent runs native workloads only, not %s", d.Type)
+	}
+	if err := verify(ctx, d); err != nil {
+		return nil, err
+	}
+	env, err := a.environment(d)
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, nex.Errorf(nex.CodeStartFailed, "workload %s was not started: %v", d.Name, context.Cause(ctx))
+	}
+	cmd := &exec.Cmd{
+		Path: d.Path,
+		Args: append([]string{d.Name}, d.Argv...),
+		Env:  env,
+		Dir:  a.cfg.WorkDir,
+	}
+	p, err := a.launch(cmd, d.WorkloadID)
+	if err != nil {
+		return nil, nex.Errorf(nex.CodeStartFailed, "workload %s could not be started: %s", d.Name, startProblem(err))
+	}
+	a.cfg.Logger.Info("workload started", attrWorkload, d.WorkloadID, attrPID, p.tree.PID())
+	return p, nil
+}
+
+// startProblem says what the kernel disliked about a program, and what to do.
+func startProblem(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Sprintf("exec format error: it is no program for %s/%s; build it for that", runtime.GOOS, runtime.GOARCH)
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied: the file may not be executed here; look at how the node's data directory is mounted (noexec) and at its permissions"
+	case errors.Is(err, fs.ErrNotExist):
+		return "a file that it needs in order to start, its dynamic linker or interpreter, is missing; link it statically"
+	case errors.Is(err, syscall.E2BIG):
+		return "its arguments and environment are too large; shorten them"
+	}
+	return err.Error()
+}
+
+// verify compares the artifact with its digest.
+func verify(ctx context.Context, d agentlink.Deploy) error {
+	sum, err := digest(ctx, d.Path)
+	switch {
+	case err != nil:
+		return nex.Errorf(nex.CodeStartFailed, "workload %s was not started: read its artifact: %v", d.Name, err)
+	case !strings.EqualFold(sum, d.Digest):
+		return nex.Errorf(nex.CodeDigestMismatch, "the artifact of workload %s has sha256 %s instead of %s: sign the request with the digest of the artifact", d.Name, sum, d.Digest)
+	}
+	return nil
+}
+
+func digest(ctx context.Context, path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, whileContext{ctx, f}); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// whileContext reads as long as its context lives.
+type whileContext struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (w whileContext) Read(b []byte) (int, error) {
+	if w.ctx.Err() != nil {
+		return 0, context.Cause(w.ctx)
+	}
+	return w.r.Read(b)
+}

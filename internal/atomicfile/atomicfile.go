@@ -1,0 +1,60 @@
+// Package atomicfile writes small files so that a reader, and a machine that loses power, see
+// either the old content or the new one, never a part. Its functions are safe for concurrent use;
+// of two writers to the same path the later one wins.
+package atomicfile
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces the content of the file at path with data. The file has exactly the permissions
+// mode afterwards, whatever it had before. When Write fails the file is as it was and nothing else
+// is left in its directory. The directory must exist.
+func Write(path string, data []byte, mode fs.FileMode) (err error) {
+	dir, name := filepath.Split(filepath.Clean(path))
+	if dir == "" {
+		dir = "."
+	}
+	tmp, err := os.CreateTemp(dir, "."+name+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tmp.Close() // a second Close fails, which is of no interest
+			_ = os.Remove(tmp.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	if _, err := tmp.Write(data); err != nil {
+		return err
+	}
+	if err := tmp.Chmod(mode); err != nil {
+		return err
+	}
+	if err := tmp.Sync(); err != nil {
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	syncDir(dir)
+	return nil
+}
+
+// syncDir makes a rename in dir last through a power failure. Some systems cannot sync a
+// directory; there the file system's own order has to do.
+func syncDir(dir string) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	_ = d.Sync()
+}

@@ -1,0 +1,107 @@
+package claims
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nex-engine/nex/internal/atomicfile"
+)
+
+// Seen remembers the claims that were used, until they would have expired anyway, also over a
+// restart of the node: each is a line in a file. It is safe for concurrent use.
+//
+// A line is written but not synced: a crash of the machine, not of the node, can lose the last
+// ones. Syncing would cost every deploy more than the rest of its checks together.
+type Seen struct {
+	mu    sync.Mutex
+	file  *os.File
+	until map[string]int64 // claims → unix time of expiry
+	next  int              // number of entries at which the expired ones are dropped
+}
+
+// minSweep is the least number of entries worth sweeping.
+const minSweep = 4096
+
+// OpenSeen reads the file at path, or makes it. The caller owns the Seen and closes it.
+func OpenSeen(path string) (*Seen, error) {
+	s := &Seen{until: make(map[string]int64), next: minSweep}
+	if err := s.load(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read used claims: %w", err)
+	}
+	s.sweep(time.Now())
+	var lines strings.Builder
+	for id, until := range s.until {
+		lines.WriteString(line(id, until))
+	}
+	if err := atomicfile.Write(path, []byte(lines.String()), 0o600); err != nil {
+		return nil, fmt.Errorf("write used claims: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open used claims: %w", err)
+	}
+	s.file = file
+	return s, nil
+}
+
+// load reads the lines of an earlier process. A torn last line, and anything else that is no line
+// of ours, is passed over: forgetting it is all that can be done.
+func (s *Seen) load(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		until, id, ok := strings.Cut(lines.Text(), " ")
+		n, err := strconv.ParseInt(until, 10, 64)
+		if ok && err == nil {
+			s.until[id] = n
+		}
+	}
+	return lines.Err()
+}
+
+// Add reports whether the claims were not there before, and remembers them.
+func (s *Seen) Add(id string, until time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, used := s.until[id]; used {
+		return false, nil
+	}
+	if len(s.until) >= s.next {
+		s.sweep(time.Now())
+	}
+	if _, err := s.file.WriteString(line(id, until.Unix())); err != nil {
+		return false, fmt.Errorf("remember used claims: %w", err)
+	}
+	s.until[id] = until.Unix()
+	return true, nil
+}
+
+// sweep drops what has expired from memory; the file shrinks when it is next opened.
+func (s *Seen) sweep(now time.Time) {
+	for id, until := range s.until {
+		if until < now.Unix() {
+			delete(s.until, id)
+		}
+	}
+	s.next = max(minSweep, 2*len(s.until))
+}
+
+// Close closes the file.
+func (s *Seen) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file.Close()
+}
+
+func line(id string, until int64) string { return strconv.FormatInt(until, 10) + " " + id + "\n" }

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/client"
+	"github.com/nex-engine/nex/internal/program"
+)
+
+// devrunBucket is where devrun uploads to.
+const devrunBucket = "NEXCLIFILES"
+
+type devrunCommand struct {
+	File        string   `arg:"" type:"existingfile" help:"Program, JavaScript file or WebAssembly module to run."`
+	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
+	deployFlags
+	Name        string        `help:"Name of the workload; made of the file's name if not given." placeholder:"NAME"`
+	Description string        `help:"Description of the workload." default:"Workload published in devmode"`
+	Grace       time.Duration `help:"Time that a workload of the same name gets to end before it is killed." default:"10s"`
+}
+
+// Run uploads, replaces and deploys.
+func (c *devrunCommand) Run(ctx context.Context, s *session) error {
+	environment, err := parseEnvironment(c.Environment)
+	if err != nil {
+		return err
+	}
+	local, err := openArtifact(c.File)
+	if err != nil {
+		return err
+	}
+	defer local.file.Close()
+	d := client.Deployment{
+		Name: c.Name, Type: local.kind, Description: c.Description, JSDomain: s.JSDomain, Argv: c.Argv,
+		Environment: environment, Essential: c.Essential, Triggers: c.TriggerSubjects,
+	}
+	if d.Name == "" {
+		d.Name = workloadName(c.File)
+	}
+	if d.Issuer, err = c.issuer(s, true); err != nil {
+		return err
+	}
+	if d.Sender, err = c.publisher(s, true); err != nil {
+		return err
+	}
+	return s.withClient(ctx, func(cl *client.Client) error {
+		place, err := c.uploadAndPlace(ctx, s, cl, local, &d)
+		if err != nil {
+			return err
+		}
+		if err := c.replace(ctx, s, cl, d, place.nodes); err != nil {
+			return err
+		}
+		return c.deploy(ctx, s, cl, d)
+	})
+}
+
+// uploadAndPlace uploads the file while it looks for a node.
+func (c *devrunCommand) uploadAndPlace(ctx context.Context, s *session, cl *client.Client, a *localArtifact, d *client.Deployment) (*placement, error) {
+	var place *placement
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		bar := s.uploadBar(filepath.Base(c.File), a.size)
+		defer bar.done()
+		d.Location, d.Digest, err = cl.Upload(ctx, client.Upload{
+			Bucket: devrunBucket, Key: d.Name, JSDomain: s.JSDomain, Content: a.file, Progress: bar.sent,
+		})
+		return err
+	})
+	group.Go(func() (err error) {
+		place, err = findNode(ctx, cl, a.needs())
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	d.Node, d.Xkey = place.node.NodeID, place.node.TargetXkey
+	return place, nil
+}
+
+// replace stops workloads of the same name.
+func (c *devrunCommand) replace(ctx context.Context, s *session, cl *client.Client, d client.Deployment, nodes []string) error {
+	found, err := locate(ctx, cl, nodes, d.Name)
+	if err != nil {
+		return err
+	}
+	for _, w := range found {
+		if w.State.Ended() {
+			continue // the node forgets it by itself
+		}
+		_, err := cl.Stop(ctx, client.Stopping{Node: w.Node, ID: w.ID, Name: w.Workload.Name, Issuer: d.Issuer, Grace: c.Grace})
+		if errors.Is(err, nex.ErrWorkloadNotFound) {
+			return fmt.Errorf("workload %s runs on node %s and was started by another issuer: choose another --name, or give its --issuer", d.Name, w.Node)
+		}
+		if err != nil {
+			return fmt.Errorf("replace workload %s: %w", w.ID, err)
+		}
+		s.say("Stopped the running workload '%s' with ID: %s", d.Name, w.ID)
+	}
+	return nil
+}
+
+// localArtifact is a file to deploy.
+type localArtifact struct {
+	file *os.File
+	size int64
+	kind nex.WorkloadType
+	info program.Info
+}
+
+// openArtifact opens a file and finds out what it is. The caller closes the file.
+func openArtifact(path string) (_ *localArtifact, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	stat, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	a := &localArtifact{file: f, size: stat.Size()}
+	head := make([]byte, 512)
+	n, err := f.ReadAt(head, 0)
+	if n == 0 && err != nil {
+		return nil, fmt.Errorf("%s is empty: give a program, a .js or a .wasm file", path)
+	}
+	if a.kind, err = program.TypeOf(path, head[:n]); err != nil {
+		return nil, err
+	}
+	if a.kind == nex.TypeNative {
+		if a.info, err = program.Inspect(f, a.size); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return a, nil
+}
+
+// needs is what the file asks of a node.
+func (a *localArtifact) needs() nex.AuctionRequest {
+	return nex.AuctionRequest{WorkloadTypes: []nex.WorkloadType{a.kind}, OS: a.info.OS, Arch: a.info.Arch, Explain: true}
+}
+
+// workloadName makes a name of a file's: what cannot be in a name is left out, so that
+// echofunction.js becomes echofunctionjs.
+func workloadName(path string) string {
+	name := strings.Map(func(r rune) rune {
+		if nex.CheckName(string(r)) != nil {
+			return -1
+		}
+		return r
+	}, strings.TrimSuffix(filepath.Base(path), ".exe"))
+	return name[:min(len(name), nex.MaxNameLength)]
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/nex-engine/nex/internal/config"
+	"github.com/nex-engine/nex/internal/node"
+	"github.com/nex-engine/nex/internal/upstate"
+)
+
+// nodeFlags are what up and node up have in common.
+type nodeFlags struct {
+	Config    string `help:"Configuration file of the node." placeholder:"FILE" type:"path"`
+	NoSandbox bool   `help:"Run workloads without a sandbox, as ordinary processes: for development only."`
+}
+
+// settings reads the configuration; without a file it is the default one.
+func (f nodeFlags) settings(file string) (config.Config, error) {
+	settings := config.Default()
+	if file != "" {
+		loaded, err := config.Load(file)
+		if err != nil {
+			return settings, err
+		}
+		settings = *loaded
+	}
+	if f.NoSandbox {
+		settings.NoSandbox = true
+	}
+	return settings, nil
+}
+
+// defaultConfig is the configuration file of node up and node preflight when none is named.
+const defaultConfig = "./config.json"
+
+// orDefault is the file that was named, or the default one if that exists.
+func (f nodeFlags) orDefault() string {
+	if f.Config != "" {
+		return f.Config
+	}
+	if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return defaultConfig
+}
+
+type nodeUpCommand struct {
+	nodeFlags
+	JSON bool `name:"json" help:"Print one JSON object when ready."`
+}
+
+// Run starts a node and serves until it is interrupted.
+func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
+	file := c.orDefault()
+	settings, err := c.settings(file)
+	if err != nil {
+		return err
+	}
+	dir, err := s.openDataDir()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	log := s.logger()
+	public, err := startPublicServer(ctx, settings, dir.Path(), log)
+	if err != nil {
+		return err
+	}
+	defer public.close()
+	nc, err := s.Settings.ConnectForEver(ctx, nats.Name(s.connName("nex node")))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	log.Info("established node NATS connection", "url", nc.ConnectedUrlRedacted())
+	if file != "" {
+		log.Info("loaded node configuration", "file", file)
+	}
+	return node.Run(ctx, node.Config{
+		Settings: settings, DataDir: dir.Path(), Logger: log, Control: nc,
+		Ready: func(f node.Facts) {
+			s.printNodeReady(upstate.State{
+				ControlURL: nc.ConnectedUrlRedacted(), NATSURL: nc.ConnectedUrlRedacted(), NodeID: f.NodeID,
+				Sandbox: string(f.Sandbox), DataDir: dir.Path(), PID: os.Getpid(),
+			}, c.JSON)
+		},
+	})
+}
+
+func (s *session) printNodeReady(state upstate.State, asJSON bool) {
+	if asJSON {
+		_ = printCompact(s.Out, state)
+		return
+	}
+	fmt.Fprintf(s.Out, "Node:     %s\n", state.NodeID)
+	fmt.Fprintf(s.Out, "NATS:     %s\n", state.ControlURL)
+	fmt.Fprintf(s.Out, "Sandbox:  %s\n", state.Sandbox)
+	fmt.Fprintf(s.Out, "Data:     %s\n", state.DataDir)
+	fmt.Fprintln(s.Out, "ready")
+}
+
+// printCompact prints v as JSON on one line.
+func printCompact(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }

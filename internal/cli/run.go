@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/nats-io/nats.go"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/client"
+	"github.com/nex-engine/nex/internal/claims"
+)
+
+type runCommand struct {
+	URL         string   `arg:"" help:"Where the artifact lies: nats://BUCKET/key, https://host/path, or file:///path on the node."`
+	Node        string   `arg:"" help:"Id of the node."`
+	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
+	deployFlags
+	Name        string `help:"Name of the workload; made of the artifact's name if not given." placeholder:"NAME"`
+	Type        string `help:"Type of the workload: native, v8 or wasm." enum:"native,v8,wasm" default:"native" placeholder:"TYPE"`
+	Description string `help:"Description of the workload." placeholder:"TEXT"`
+	Digest      string `help:"sha256 of the artifact in hex; read from the object store if not given." placeholder:"HEX"`
+}
+
+// Run deploys what lies at a location.
+func (c *runCommand) Run(ctx context.Context, s *session) error {
+	location, err := nex.ParseLocation(c.URL)
+	if err != nil {
+		return err
+	}
+	environment, err := parseEnvironment(c.Environment)
+	if err != nil {
+		return err
+	}
+	d := client.Deployment{
+		Node: c.Node, Name: c.Name, Type: nex.WorkloadType(c.Type), Location: location, JSDomain: s.JSDomain, Description: c.Description,
+		Argv: c.Argv, Environment: environment, Essential: c.Essential, Triggers: c.TriggerSubjects,
+	}
+	if d.Name == "" {
+		d.Name = workloadName(location.Path)
+	}
+	if d.Issuer, err = c.issuer(s, true); err != nil {
+		return err
+	}
+	if d.Sender, err = c.publisher(s, true); err != nil {
+		return err
+	}
+	return s.withClient(ctx, func(cl *client.Client) error {
+		node, err := cl.Ping(ctx, c.Node)
+		if err != nil {
+			return err
+		}
+		d.Xkey = node.TargetXkey
+		if d.Digest, err = c.digest(ctx, s, cl, location); err != nil {
+			return err
+		}
+		return c.deploy(ctx, s, cl, d)
+	})
+}
+
+// digest finds out the artifact's digest, which is signed, where it is not given.
+func (c *runCommand) digest(ctx context.Context, s *session, cl *client.Client, l nex.Location) (string, error) {
+	switch {
+	case c.Digest != "":
+		if !claims.IsDigest(c.Digest) {
+			return "", usagef("--digest %q is not a sha256 in lower-case hex", c.Digest)
+		}
+		return c.Digest, nil
+	case l.Scheme == nex.SchemeNATS:
+		return c.storedDigest(ctx, s, cl, l)
+	case l.Scheme == nex.SchemeFile:
+		return fileDigest(l.Path)
+	}
+	return "", usagef("give --digest, the sha256 of what lies at %s", l)
+}
+
+// storedDigest asks the object store in the control account, and, beside a local nex up, the one in
+// the workload account, in that order, as the node does.
+func (c *runCommand) storedDigest(ctx context.Context, s *session, cl *client.Client, l nex.Location) (string, error) {
+	digest, err := cl.StoredDigest(ctx, l, s.JSDomain)
+	local := s.localUp()
+	if err == nil || local == nil {
+		return digest, err
+	}
+	nc, connectErr := nats.Connect(local.NATSURL, nats.Name("nex"), nats.Timeout(s.Timeout))
+	if connectErr != nil {
+		return "", err
+	}
+	defer nc.Close()
+	return client.New(nc, client.Config{Timeout: s.Timeout}).StoredDigest(ctx, l, s.JSDomain)
+}
+
+func fileDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read the artifact for its digest: %w: give --digest if the file is on the node only", err)
+	}
+	defer f.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", fmt.Errorf("read the artifact for its digest: %w", err)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/client"
+)
+
+type stopCommand struct {
+	Workload string `arg:"" help:"Id or name of the workload."`
+	Node     string `help:"Id of the node that it is on; looked for if not given." placeholder:"ID"`
+	keyFlags
+	Grace time.Duration `help:"Time between SIGTERM and SIGKILL." default:"10s"`
+	JSON  bool          `name:"json" help:"Print the node's answer as JSON."`
+}
+
+// Run stops a workload and waits for its end.
+func (c *stopCommand) Run(ctx context.Context, s *session) error {
+	if c.Grace < 0 || c.Grace.Milliseconds() > nex.MaxGraceMillis {
+		return usagef("--grace must be between 0s and %s", nex.MaxGraceMillis*time.Millisecond)
+	}
+	issuer, err := c.issuer(s, false)
+	if err != nil {
+		return err
+	}
+	return s.withClient(ctx, func(cl *client.Client) error {
+		w, err := c.find(ctx, s, cl)
+		if err != nil {
+			return err
+		}
+		// On the wire 0 means the default, so no grace at all is the least there is.
+		answer, err := cl.Stop(ctx, client.Stopping{Node: w.Node, ID: w.ID, Name: w.Workload.Name, Issuer: issuer, Grace: max(c.Grace, time.Millisecond)})
+		if errors.Is(err, nex.ErrWorkloadNotFound) {
+			return nex.Errorf(nex.CodeWorkloadNotFound, "workload %s was not stopped: only the issuer that started it can, so give its key with --issuer, or somebody was faster", w.ID)
+		}
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return s.printJSON(answer)
+		}
+		_, err = fmt.Fprintf(s.Out, "Workload '%s' stopped: %s on node %s\n", answer.Name, answer.ID, w.Node)
+		return err
+	})
+}
+
+func (c *stopCommand) find(ctx context.Context, s *session, cl *client.Client) (*locatedWorkload, error) {
+	nodes, err := discoverIDs(ctx, cl, c.Node)
+	if err != nil {
+		return nil, err
+	}
+	found, err := locate(ctx, cl, nodes, c.Workload)
+	if err != nil {
+		return nil, err
+	}
+	switch len(found) {
+	case 0:
+		return nil, nex.Errorf(nex.CodeWorkloadNotFound, "there is no workload %s in namespace %s: list them with nex node info", c.Workload, s.Namespace)
+	case 1:
+		return &found[0], nil
+	}
+	ids := make([]string, len(found))
+	for i, w := range found {
+		ids[i] = w.ID
+	}
+	return nil, fmt.Errorf("%d workloads are named %s: stop one by its id: %s", len(found), c.Workload, strings.Join(ids, ", "))
+}

@@ -1,0 +1,79 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAutostart(t *testing.T) {
+	const path = "line 1: autostart.workloads"
+	// workloads is a configuration with workloads, and other fields before.
+	workloads := func(fields, list string) string {
+		return `{` + fields + `"autostart": {"workloads": [` + list + `]}}`
+	}
+	const native = `"name": "a", "type": "native", "location": "nats://B/a"`
+	const function = `"name": "f", "type": "v8", "location": "https://h/f.js"`
+	testProblems(t, []problemCase{
+		{"service", workloads("", `{`+native+`, "jsdomain": "hub", "argv": ["", "-v"], "environment": {"A": "", "b_c": "="}}`), nil},
+		{"function", workloads("", `{`+function+`, "trigger_subjects": ["a.*", "b.>"]}`), nil},
+		{"empty", workloads("", `{}`), []string{
+			// The fields are not in the file, and so on no line.
+			`autostart.workloads[0].name: invalid workload name "": it is empty; use letters, digits, _ and -`,
+			`autostart.workloads[0].type: expected one of native, v8, wasm, got ""`,
+			"autostart.workloads[0].location: expected a URL such as nats://BUCKET/key",
+		}},
+		{"names", workloads("", `{"name": "a b", "namespace": "system", "type": "native", "location": "nats://B/a"}`), []string{
+			path + `[0].name: invalid workload name "a b": use only letters, digits, _ and -`,
+			path + `[0].namespace: namespace "system" is reserved for the nodes themselves: choose another`,
+		}},
+		{"same in one namespace", workloads("", `{`+native+`}, {`+native+`, "namespace": "other"}, {`+native+`, "namespace": "default"}`), []string{
+			path + "[2].name: a in namespace default is also autostart.workloads[0]: choose another name",
+		}},
+		{"too many", workloads(`"node_limits": {"max_workloads": 1}, `, `{`+native+`}, {`+function+`, "trigger_subjects": ["x"]}`), []string{
+			path + ": it has 2 workloads, more than node_limits.max_workloads, which is 1",
+		}},
+		{"type", workloads("", `{`+native+`}, {"name": "o", "type": "oci", "location": "https://h/o"}`), []string{
+			path + `[1].type: expected one of native, v8, wasm, got "oci"`,
+		}},
+		{"type not accepted", workloads(`"workload_types": ["v8"], `, `{`+native+`}`), []string{
+			path + "[0].type: it contradicts workload_types, which lacks native",
+		}},
+		{"location", workloads("", `{"name": "a", "type": "native", "location": "nats://B"}`), []string{
+			path + `[0].location: invalid artifact location "nats://B": use nats://BUCKET/key`,
+		}},
+		{"file", workloads("", `{"name": "a", "type": "native", "location": "file:///a"}`), []string{
+			path + "[0].location: a file location needs allow_file_artifacts, which is false",
+		}},
+		{"file allowed", workloads(`"allow_file_artifacts": true, `, `{"name": "a", "type": "native", "location": "file:///a"}`), nil},
+		{"domain", workloads("", `{`+function+`, "jsdomain": "hub", "trigger_subjects": ["x"]}`), []string{
+			path + "[0].jsdomain: it is for nats locations only, and this one is https",
+		}},
+		{"service with triggers", workloads("", `{`+native+`, "trigger_subjects": ["x"]}`), []string{
+			path + "[0].trigger_subjects: a native workload has no triggers, only functions (v8, wasm) do",
+		}},
+		{"function without triggers", workloads("", `{`+function+`, "trigger_subjects": []}`), []string{
+			path + "[0].trigger_subjects: a v8 workload runs only when it is triggered: give at least one subject",
+		}},
+		{"bad trigger", workloads("", `{`+function+`, "trigger_subjects": ["x", "x..y"]}`), []string{
+			path + `[0].trigger_subjects[1]: expected a NATS subject of at most 256 bytes, such as orders.*.new or orders.>, got "x..y"`,
+		}},
+		{"denied triggers", workloads(`"deny_trigger_subjects": ["a..b", "billing.>"], `, `{`+function+`, "trigger_subjects": ["$NEX.PING", "*.x", "ok"]}`), []string{
+			`line 1: deny_trigger_subjects[0]: expected a NATS subject of at most 256 bytes, such as orders.*.new or orders.>, got "a..b"`,
+			path + `[0].trigger_subjects[0]: "$NEX.PING" overlaps with "$NEX.>", which triggers are denied`,
+			path + `[0].trigger_subjects[1]: "*.x" overlaps with "$SYS.>", which triggers are denied`,
+		}},
+		{"environment", workloads("", `{`+native+`, "environment": {"A=B": "", "C": "\u0000", "": ""}}`), []string{
+			path + `[0].environment[""]: expected a name of an environment variable`,
+			path + `[0].environment["A=B"]: expected a name of an environment variable`,
+			path + `[0].environment.C: expected no NUL byte`,
+		}},
+		{"sizes", workloads("", `{`+native+`, "description": "`+strings.Repeat("d", 1025)+`", "argv": ["a\u0000"`+strings.Repeat(`, ""`, 256)+`]}`), []string{
+			path + "[0].description: expected at most 1024 bytes, got 1025",
+			path + "[0].argv: expected at most 256 arguments, got 257",
+			path + "[0].argv[0]: expected no NUL byte",
+		}},
+		{"many triggers", workloads("", `{`+function+`, "trigger_subjects": ["x"`+strings.Repeat(`, "x"`, 64)+`]}`), []string{
+			path + "[0].trigger_subjects: expected at most 64 subjects, got 65",
+		}},
+	})
+}

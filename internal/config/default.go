@@ -1,0 +1,34 @@
+package config
+
+import (
+	"slices"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// Default is the configuration of an empty file. It shares nothing with other values.
+func Default() Config {
+	bucket := Service[BucketConfig]{Enabled: true, Config: BucketConfig{MaxBytes: 512 << 10, JITProvision: true}}
+	return Config{
+		Nexus:                   "nexus",
+		WorkloadTypes:           slices.Clone(nex.WorkloadTypes),
+		Restart:                 Restart{MaxStarts: 10},
+		CacheMaxBytes:           10 << 30,
+		MachinePoolSize:         1,
+		MachineTemplate:         MachineTemplate{VCPUCount: 1, MemSizeMiB: 256},
+		CNI:                     CNI{InterfaceName: "veth0", NetworkName: "fcnet", Subnet: "192.168.127.0/24"},
+		PreserveNetwork:         true,
+		AgentHandshakeTimeoutMs: 5000,
+		AgentPingTimeoutMs:      750,
+		HostServices: HostServices{Services: Services{
+			HTTP:        Service[HTTPConfig]{Enabled: true, Config: HTTPConfig{TimeoutMs: 5000, MaxBodyBytes: 1 << 20}},
+			KV:          bucket,
+			Messaging:   Service[MessagingConfig]{Enabled: true, Config: MessagingConfig{RequestTimeoutMs: 750, RequestManyTimeoutMs: 3000}},
+			ObjectStore: bucket,
+		}},
+		InternalNodeHost:    "127.0.0.1",
+		OtelMetricsPort:     8085,
+		OtelMetricsExporter: ExporterPrometheus,
+		OtelTracesExporter:  ExporterGRPC,
+	}
+}

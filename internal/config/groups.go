@@ -1,0 +1,112 @@
+package config
+
+// group is a part of the reference.
+type group struct {
+	title string
+	rows  []row
+}
+
+// row describes one field. Its default is that of [Default] unless unset says it in words.
+type row struct{ path, unset, meaning string }
+
+const required = "required"
+
+// groups are the words of the reference; a test sees to it that no field is missing.
+func groups() []group {
+	const services = "host_services.services."
+	return []group{
+		{"The node", []row{
+			{"nexus", "", "name of the group of nodes that this one belongs to"},
+			{"tags", "", "shown by the node and asked for in auctions; names that begin with `nex.` are the node's own"},
+			{"default_resource_dir", "the data directory", "where kernel and root file system are looked for"},
+			{"pid_filepath", "`node.pid` in the data directory", "file with the process id; it is locked, so that a stale one is no obstacle"},
+			{"bin_path", "the directory of the `nex` binary, then `$PATH`", "directories of the programs that the node starts, such as `nex-agent`"},
+		}},
+		{"Workloads", []row{
+			{"workload_types", "", "the types that the node accepts"},
+			{"node_limits.max_workloads", "", "workloads at one time; 0 is no limit"},
+			{"node_limits.max_total_bytes", "", "bytes of the artifacts of all that run; 0 is no limit"},
+			{"node_limits.max_workload_bytes", "", "bytes of one artifact; 0 is no limit"},
+			{"restart.max_starts", "", "starts in a row after which an essential workload has failed; 0 is no end"},
+			{"cache_max_bytes", "", "bytes of cached artifacts on disk; those in use are kept even if they take more"},
+		}},
+		{"Workloads that the node starts by itself", []row{
+			{"autostart.workloads[].name", required, "letters, digits, `_` and `-`; unique in its namespace"},
+			{"autostart.workloads[].namespace", "`\"default\"`", "the workload's namespace"},
+			{"autostart.workloads[].description", "", "for people"},
+			{"autostart.workloads[].argv", "", "arguments of the program, without its name"},
+			{"autostart.workloads[].essential", "", "restart it when it ends"},
+			{"autostart.workloads[].type", required, "one of `workload_types`"},
+			{"autostart.workloads[].location", required, "where the artifact lies: `nats://BUCKET/key`, `https://host/path`, or `file:///path` with `allow_file_artifacts`"},
+			{"autostart.workloads[].jsdomain", "", "JetStream domain of a `nats` location"},
+			{"autostart.workloads[].environment", "", "environment variables, in the clear: protect the file"},
+			{"autostart.workloads[].trigger_subjects", "", "subjects that a function answers; required for functions, and for them only"},
+		}},
+		{"Whom the node obeys", []row{
+			{"valid_issuers", "any", "public account nkeys (`A…`) whose signed requests are accepted"},
+			{"require_bound_claims", "true; false with `no_sandbox`", "refuse requests whose signature does not cover node, namespace and the rest of the request, as those of version 0.2 clients"},
+			{"allow_unverified_artifacts", "", "accept requests whose `hash` is not a digest of the artifact"},
+			{"allow_file_artifacts", "", "accept `file://` locations, which are files of the node's machine"},
+			{"deny_trigger_subjects", "", "subjects that no trigger may overlap with, besides `$SYS.>`, `$JS.>`, `$NEX.>`, `$KV.>`, `$O.>`, `$SRV.>` and `_INBOX.>`"},
+		}},
+		{"Sandboxes", []row{
+			{"no_sandbox", "", "run workloads as ordinary processes of the node's user: for development and trusted programs only"},
+			{"machine_pool_size", "", "agents started ahead of need; 0 starts each when it is needed"},
+			{"machine_template.vcpu_count", "", "virtual processors of a sandbox"},
+			{"machine_template.memsize_mib", "", "MiB of memory of a sandbox"},
+			{"kernel_file", "`\"vmlinux\"`", "name of the kernel in `default_resource_dir`; for microVMs only"},
+			{"kernel_filepath", "", "path of the kernel, instead of `kernel_file`"},
+			{"rootfs_file", "`\"rootfs.ext4\"`", "name of the root file system image in `default_resource_dir`; for microVMs only"},
+			{"rootfs_filepath", "", "path of the root file system image, instead of `rootfs_file`"},
+			{"rate_limiters.bandwidth.size", "no limit", "bytes that a sandbox may read and write per `refill_time`; required in `bandwidth`"},
+			{"rate_limiters.bandwidth.refill_time", "no limit", "milliseconds in which they are refilled; required in `bandwidth`"},
+			{"rate_limiters.bandwidth.one_time_burst", "", "further bytes at the start, not refilled"},
+			{"rate_limiters.iops.size", "no limit", "operations that a sandbox may do per `refill_time`; required in `iops`"},
+			{"rate_limiters.iops.refill_time", "no limit", "milliseconds in which they are refilled; required in `iops`"},
+			{"rate_limiters.iops.one_time_burst", "", "further operations at the start, not refilled"},
+			{"agent_handshake_timeout_ms", "", "milliseconds from an agent's start to its handshake"},
+			{"agent_ping_timeout_ms", "", "milliseconds in which an agent must answer a ping"},
+		}},
+		{"Network of the sandboxes", []row{
+			{"cni.bin_path", "the built-in network", "directories of CNI plugins"},
+			{"cni.interface_name", "", "name of the interface in the sandbox, at most 15 characters"},
+			{"cni.network_name", "", "name of the CNI network"},
+			{"cni.subnet", "", "IPv4 network of the sandboxes, from /8 to /30"},
+			{"cni.nameservers", "those of the machine", "IP addresses that sandboxes ask for names"},
+			{"preserve_network", "", "remove only network objects that have the node's prefix"},
+		}},
+		{"Host services", []row{
+			{"host_services.nats_url", "the node's connection for workloads", "NATS server for host services; several have commas between"},
+			{"host_services.nats_user_jwt", "", "user JWT there; needs `nats_url` and `nats_user_seed`"},
+			{"host_services.nats_user_seed", "", "seed of that user's nkey (`SU…`): protect the file"},
+			{services + "http.enabled", "", "functions may make HTTP calls"},
+			{services + "http.config.allow", "every public host", "hosts that may be called: names, `*.` and a name, IP addresses, networks; private, loopback and link-local addresses only if they are listed"},
+			{services + "http.config.timeout_ms", "", "milliseconds for a call"},
+			{services + "http.config.max_body_bytes", "", "bytes of the body of a request and of a response"},
+			{services + "kv.enabled", "", "functions have a key-value bucket"},
+			{services + "kv.config.bucket_name", "one that no two workloads share", "name of the bucket; `${namespace}` and `${workload_name}` are replaced, and workloads for which the result is the same share the bucket"},
+			{services + "kv.config.max_bytes", "", "bytes of the bucket; 0 is no limit"},
+			{services + "kv.config.jit_provision", "", "make the bucket when it is first used"},
+			{services + "messaging.enabled", "", "functions may publish and make requests"},
+			{services + "messaging.config.request_timeout_ms", "", "milliseconds to wait for the answer to a request"},
+			{services + "messaging.config.request_many_timeout_ms", "", "milliseconds to gather answers to one request"},
+			{services + "objectstore.enabled", "", "functions have an object store bucket"},
+			{services + "objectstore.config.bucket_name", "one that no two workloads share", "as for `kv`"},
+			{services + "objectstore.config.max_bytes", "", "bytes of the bucket; 0 is no limit"},
+			{services + "objectstore.config.jit_provision", "", "make the bucket when it is first used"},
+		}},
+		{"NATS servers in the node's process", []row{
+			{"internal_node_host", "", "loopback address of the internal NATS server, which connects node and agents"},
+			{"internal_node_port", "", "its port; 0 is any free one"},
+			{"public_nats_server", "no server", "options of the NATS server, as in its own configuration file; starts a server for users"},
+		}},
+		{"Telemetry", []row{
+			{"otel_metrics", "", "export metrics"},
+			{"otel_metrics_exporter", "", "`prometheus`, which fetches them, or `otlp`, which pushes them"},
+			{"otel_metrics_port", "", "port for prometheus; 0 is any free one"},
+			{"otel_traces", "", "export traces"},
+			{"otel_traces_exporter", "", "protocol to push them: `grpc` or `http`"},
+			{"otlp_exporter_url", "", "collector that is pushed to, such as `http://127.0.0.1:4317`; required where something is pushed"},
+		}},
+	}
+}

@@ -1,0 +1,176 @@
+package deptest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/nex-engine/nex"
+
+// root is the module's directory, as seen from the tests' working directory.
+const root = "../.."
+
+// A pkg is what "go list -json" tells of a package.
+type pkg struct {
+	ImportPath string
+	Name       string
+	Doc        string
+	Standard   bool
+	Imports    []string
+}
+
+// A graph is all packages that the module links, by import path. Tests and what only they import
+// are not in it.
+type graph map[string]pkg
+
+// loadGraph asks the go command for the graph, as it is with the environment env besides the test's own.
+func loadGraph(t *testing.T, env ...string) graph {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Name,Doc,Standard,Imports", "./...")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, &stderr)
+	}
+	g := graph{}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return g
+		} else if err != nil {
+			t.Fatalf("decode what go list printed: %v", err)
+		}
+		g[p.ImportPath] = p
+	}
+}
+
+// own are the import paths of the module's packages, sorted.
+func (g graph) own() []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		for path := range g {
+			if isOwn(path) && !yield(path) {
+				return
+			}
+		}
+	})
+}
+
+func isOwn(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+// links returns how each package that from links is reached: the import path of the one before it.
+func (g graph) links(from string) map[string]string {
+	via := map[string]string{}
+	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
+		for _, to := range g[queue[0]].Imports {
+			if _, seen := via[to]; !seen && to != from {
+				via[to] = queue[0]
+				queue = append(queue, to)
+			}
+		}
+	}
+	return via
+}
+
+// chain spells out how from comes to link to.
+func chain(via map[string]string, from, to string) string {
+	path := short(to)
+	for to != from {
+		to = via[to]
+		path = short(to) + " → " + path
+	}
+	return path
+}
+
+// short is an import path as the rules write it.
+func short(path string) string {
+	if path == module {
+		return "."
+	}
+	if rest, ok := strings.CutPrefix(path, module+"/"); ok {
+		return "./" + rest
+	}
+	return path
+}
+
+// compile turns a pattern of the rules into an expression on import paths.
+func compile(pattern string) *regexp.Regexp {
+	path := pattern
+	if pattern == "." {
+		path = module
+	} else if rest, ok := strings.CutPrefix(pattern, "./"); ok {
+		path = module + "/" + rest
+	}
+	path, below := strings.CutSuffix(path, "/...")
+	expr := strings.ReplaceAll(regexp.QuoteMeta(path), `\*`, `[^/]+`)
+	if below {
+		expr += `(/.*)?`
+	}
+	return regexp.MustCompile(`^` + expr + `$`)
+}
+
+// match are the module's packages that pattern names.
+func (g graph) match(pattern string) []string {
+	re := compile(pattern)
+	return slices.DeleteFunc(g.own(), func(path string) bool { return !re.MatchString(path) })
+}
+
+// within reports whether path is pkg or lies below it.
+func within(path, pkg string) bool { return path == pkg || strings.HasPrefix(path, pkg+"/") }
+
+// breaches returns a sentence for each way in which g breaks the rule.
+func (b ban) breaches(g graph) []string {
+	var found []string
+	to := compile(b.to)
+	for _, from := range g.match(b.from) {
+		via := g.links(from)
+		for _, path := range slices.Sorted(maps.Keys(via)) {
+			if to.MatchString(path) && !within(path, from) && !within(from, path) {
+				found = append(found, fmt.Sprintf("%s must not link %s: %s (%s)", short(from), short(path), b.why, chain(via, from, path)))
+			}
+		}
+	}
+	return found
+}
+
+func (b bound) breaches(g graph) []string {
+	var found []string
+	for _, from := range g.match(b.from) {
+		via := g.links(from)
+		for _, path := range slices.Sorted(maps.Keys(via)) {
+			allowed := func(pattern string) bool { return compile(pattern).MatchString(path) }
+			if !g[path].Standard && !slices.ContainsFunc(b.only, allowed) {
+				found = append(found, fmt.Sprintf("%s must not link %s: %s (%s)", short(from), short(path), b.why, chain(via, from, path)))
+			}
+		}
+	}
+	return found
+}
+
+func (r reserve) breaches(g graph) []string {
+	var found []string
+	for _, path := range g.own() {
+		allowed := func(pattern string) bool { return compile(pattern).MatchString(path) }
+		if slices.ContainsFunc(r.importers, allowed) {
+			continue
+		}
+		for _, reserved := range g.match(r.pkg) {
+			if !within(path, reserved) && slices.Contains(g[path].Imports, reserved) {
+				found = append(found, fmt.Sprintf("%s must not import %s: %s", short(path), short(reserved), r.why))
+			}
+		}
+	}
+	return found
+}

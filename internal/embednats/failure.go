@@ -1,0 +1,51 @@
+package embednats
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// explain makes one sentence of the reason why a server cannot run.
+func explain(f failure, o *server.Options) error {
+	var listen *net.OpError
+	for _, arg := range f.args {
+		if err, ok := arg.(error); ok && errors.As(err, &listen) {
+			return explainListen(listen, strings.HasPrefix(f.format, "Error listening on port"), o)
+		}
+	}
+	text := fmt.Sprintf(f.format, f.args...)
+	cause, isJetStream := strings.CutPrefix(text, "Can't start JetStream: ")
+	if isJetStream && strings.Contains(cause, "storage directory") {
+		where := "choose another data directory with --data-dir"
+		if o.ConfigFile != "" {
+			where = "choose another store_dir in " + o.ConfigFile
+		}
+		return fmt.Errorf("JetStream cannot use %s (%s): mend it, or %s", o.StoreDir, cause, where)
+	}
+	if o.ConfigFile != "" {
+		return fmt.Errorf("the NATS server configured by %s cannot start: %s", o.ConfigFile, text)
+	}
+	return fmt.Errorf("the NATS server cannot start: %s", text)
+}
+
+func explainListen(err *net.OpError, clients bool, o *server.Options) error {
+	cause := err.Err
+	var sys *os.SyscallError
+	if errors.As(cause, &sys) {
+		cause = sys.Err
+	}
+	address := "its address"
+	if err.Addr != nil {
+		address = err.Addr.String()
+	}
+	choose := "choose another with --port"
+	if !clients {
+		choose = "choose another in " + o.ConfigFile
+	}
+	return fmt.Errorf("the NATS server cannot listen on %s (%w): stop what uses it, or %s", address, cause, choose)
+}

@@ -1,0 +1,111 @@
+package natsconn
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jsm.go/natscontext"
+	"github.com/nats-io/nats.go"
+)
+
+// Connect connects within the timeout of the settings, or until ctx ends. The ctx bounds connecting
+// only. The connection looks for its servers for ever once it has been made; the caller owns and
+// closes it. Each extra option may overrule what the settings say.
+//
+// The error is one sentence that names the setting to change. It wraps the client's error.
+func (s Settings) Connect(ctx context.Context, extra ...nats.Option) (*nats.Conn, error) {
+	c, err := s.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkFiles(c); err != nil {
+		return nil, err
+	}
+	options, err := s.options(c, extra)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout())
+	defer cancel()
+	d := newDialer(ctx, options.CustomDialer, options.Timeout)
+	options.CustomDialer = d
+	nc, err := options.Connect()
+	d.settle()
+	if err != nil {
+		return nil, s.explain(ctx, c, err, d.lastError())
+	}
+	return nc, nil
+}
+
+// options builds what the client wants to know.
+func (s Settings) options(c *natscontext.Context, extra []nats.Option) (nats.Options, error) {
+	o := nats.GetDefaultOptions()
+	for u := range strings.SplitSeq(c.ServerURL(), ",") {
+		o.Servers = append(o.Servers, strings.TrimSpace(u))
+	}
+	o.Name = s.ConnName
+	if o.Name == "" {
+		o.Name = "nex"
+	}
+	o.Timeout = s.timeout()
+	o.MaxReconnect = -1
+	o.IgnoreAuthErrorAbort = true
+	o.CustomReconnectDelayCB = reconnectDelay
+	o.AsyncErrorCB = func(*nats.Conn, *nats.Subscription, error) {} // the client's default prints
+	configured, err := c.NATSOptions()
+	if err != nil {
+		return o, s.explainOption(c, err)
+	}
+	for _, opt := range append(configured, extra...) {
+		if err := opt(&o); err != nil {
+			return o, s.explainOption(c, err)
+		}
+	}
+	return o, nil
+}
+
+// Bounds of the pause between two rounds through the servers of a lost connection.
+const (
+	minReconnectDelay = 100 * time.Millisecond
+	maxReconnectDelay = 5 * time.Second
+)
+
+// reconnectDelay doubles with each round. A random half keeps the clients of a server that comes
+// back from all arriving at once.
+func reconnectDelay(rounds int) time.Duration {
+	delay := maxReconnectDelay
+	if rounds < 8 { // beyond, the doubled delay is larger anyhow
+		delay = min(delay, minReconnectDelay<<max(rounds-1, 0))
+	}
+	return delay/2 + rand.N(delay/2)
+}
+
+// pingInterval lets a long-lived connection notice within a minute that the way to the server is
+// dead.
+const pingInterval = 20 * time.Second
+
+// LongLived returns the options of a connection that lives as long as its process: it notices soon
+// when the server is gone, and log, which must not be nil, is told about losses and errors.
+func LongLived(log *slog.Logger) []nats.Option {
+	return []nats.Option{
+		nats.PingInterval(pingInterval),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil when the process closes the connection
+				log.Warn("lost the NATS connection, reconnecting", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("NATS connection is back", "url", nc.ConnectedUrlRedacted())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Warn("NATS reports an error", "error", err, "subject", subject)
+		}),
+	}
+}

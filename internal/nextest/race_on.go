@@ -1,0 +1,5 @@
+//go:build race
+
+package nextest
+
+const raceEnabled = true

@@ -1,0 +1,226 @@
+// Package node is the node process: it puts the parts together, owns their lifetimes, and runs until
+// it is told to stop. It is where concrete drivers are named.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/artifact"
+	"github.com/nex-engine/nex/internal/claims"
+	"github.com/nex-engine/nex/internal/config"
+	"github.com/nex-engine/nex/internal/control"
+	"github.com/nex-engine/nex/internal/pool"
+	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/workload"
+)
+
+// Config is what a node is started with.
+type Config struct {
+	// Settings are the node's configuration.
+	Settings config.Config
+	// DataDir is the node's data directory; the caller has locked it.
+	DataDir string
+	// Control is the connection for the control API; the caller closes it after Run.
+	Control *nats.Conn
+	// Workload is the connection that workloads' artifacts may also lie behind; nil if it is the
+	// control connection.
+	Workload *nats.Conn
+	// WorkloadURL is the NATS server that a native workload uses when it is told no other; empty
+	// means that it is told none.
+	WorkloadURL string
+	// Logger is required. What it is given is also published on the node's log subjects.
+	Logger *slog.Logger
+	// Ready is called once, when the node takes requests; optional.
+	Ready func(Facts)
+}
+
+// Facts are what there is to say about a node that is ready.
+type Facts struct {
+	NodeID  string
+	Xkey    string // public
+	Sandbox nex.SandboxLevel
+}
+
+// Run runs a node until ctx ends, then stops its workloads and returns nil. When the node cannot
+// start, the error says why, and nothing of it is left.
+func Run(ctx context.Context, cfg Config) (err error) {
+	n := &node{cfg: cfg}
+	defer n.close()
+	if err := n.open(ctx); err != nil {
+		return err
+	}
+	n.autostart()
+	n.publisher.Event(nex.SystemNamespace, nex.EventNodeStarted, nex.NodeStarted{Version: nex.Version, ID: n.id, Tags: n.control.Tags()})
+	n.log.Info("NATS execution engine awaiting commands", "id", n.id)
+	if cfg.Ready != nil {
+		cfg.Ready(Facts{NodeID: n.id, Xkey: n.xkeyPublic, Sandbox: n.driver.Capabilities().Level})
+	}
+	<-ctx.Done()
+	n.log.Info("stopping", "workloads", n.workloads.Active())
+	return nil
+}
+
+// node holds the parts of a running node; closers undo what open did, the last first.
+type node struct {
+	cfg     Config
+	log     *slog.Logger
+	closers []func()
+
+	id, xkeyPublic string
+	xkey           nkeys.KeyPair
+	publisher      *control.Publisher
+	driver         sandbox.Driver
+	pool           *pool.Pool
+	workloads      *workload.Manager
+	control        *control.Service
+}
+
+func (n *node) onClose(f func()) { n.closers = append(n.closers, f) }
+
+func (n *node) close() {
+	for _, f := range slices.Backward(n.closers) {
+		f()
+	}
+}
+
+// open starts the parts, each of which needs the ones before it.
+func (n *node) open(ctx context.Context) error {
+	s := n.cfg.Settings
+	n.log = n.cfg.Logger
+	if err := n.openIdentity(); err != nil {
+		return err
+	}
+	n.publisher = control.NewPublisher(n.cfg.Control, n.id, n.cfg.Logger)
+	n.log = slog.New(&teeHandler{Handler: n.cfg.Logger.Handler(), publisher: n.publisher, node: n.id})
+	n.onClose(func() { _ = n.cfg.Control.FlushTimeout(time.Second) }) // so that the last events get out
+
+	seen, err := claims.OpenSeen(filepath.Join(n.cfg.DataDir, "claims.seen"))
+	if err != nil {
+		return err
+	}
+	n.onClose(func() { _ = seen.Close() })
+	if n.driver, err = chooseDriver(ctx, s, n.cfg.DataDir, n.log); err != nil {
+		return err
+	}
+	host, err := linkhost.Start(linkhost.Config{NodeID: n.id, Host: s.InternalNodeHost, Port: s.InternalNodePort, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	n.onClose(host.Close)
+	n.log.Info("internal NATS server started", "client_url", host.URL())
+	if n.pool, err = pool.Open(ctx, pool.Config{
+		Driver: n.driver, Host: host, Size: s.MachinePoolSize, Logger: n.log,
+		HandshakeTimeout: time.Duration(s.AgentHandshakeTimeoutMs) * time.Millisecond,
+		PingTimeout:      time.Duration(s.AgentPingTimeoutMs) * time.Millisecond,
+	}); err != nil {
+		return fmt.Errorf("the first agent did not start: %w", err)
+	}
+	n.onClose(n.pool.Close)
+	if err := n.openWorkloads(); err != nil {
+		return err
+	}
+	return n.openControl(seen)
+}
+
+func (n *node) openWorkloads() error {
+	s := n.cfg.Settings
+	cache, err := artifact.Open(artifact.Config{
+		Dir: filepath.Join(n.cfg.DataDir, "artifacts"), MaxBytes: s.CacheMaxBytes, NATS: n.artifactConns(),
+		AllowFile: s.AllowFileArtifacts, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(func() { _ = cache.Close() })
+	n.workloads, err = workload.NewManager(workload.Config{
+		Artifacts: cache, Agents: n.pool, Publisher: n.publisher, Capabilities: n.driver.Capabilities(), Logger: n.log,
+		Limits: workload.Limits{
+			Workloads: s.NodeLimits.MaxWorkloads, TotalBytes: s.NodeLimits.MaxTotalBytes, WorkloadBytes: s.NodeLimits.MaxWorkloadBytes,
+		},
+		Restart: workload.Restart{MaxStarts: s.Restart.MaxStarts},
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(n.workloads.Close)
+	return nil
+}
+
+// artifactConns are the connections behind which object stores may lie, in the order of looking.
+func (n *node) artifactConns() []*nats.Conn {
+	conns := []*nats.Conn{n.cfg.Control}
+	if n.cfg.Workload != nil {
+		conns = append(conns, n.cfg.Workload)
+	}
+	return conns
+}
+
+func (n *node) openControl(seen *claims.Seen) error {
+	s, c := n.cfg.Settings, n.driver.Capabilities()
+	defaults := map[string]string{}
+	if n.cfg.WorkloadURL != "" {
+		defaults["NATS_URL"] = n.cfg.WorkloadURL
+	}
+	service, err := control.Start(control.Config{
+		Conn: n.cfg.Control, NodeID: n.id, Nexus: s.Nexus, Xkey: n.xkey, Tags: n.tags(),
+		OS: c.OS, Arch: c.Arch, Sandbox: c.Level, Types: n.types(),
+		DenySubjects: s.DenyTriggerSubjects, DefaultEnvironment: defaults,
+		Verifier: &claims.Verifier{
+			Node: n.id, ValidIssuers: s.ValidIssuers, RequireBound: s.BoundClaims(),
+			AllowUnverified: s.AllowUnverifiedArtifacts, Seen: seen,
+		},
+		Workloads: n.workloads, IdleAgents: n.pool.Idle, Publisher: n.publisher, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.control = service
+	n.onClose(func() {
+		// Whoever waits for an answer gets it before the node is gone.
+		n.workloads.Close()
+		service.Close()
+		n.publisher.Event(nex.SystemNamespace, nex.EventNodeStopped, nex.NodeStopped{ID: n.id, Graceful: true})
+	})
+	return nil
+}
+
+// types are the workload types that are configured and that the agents can run.
+func (n *node) types() []nex.WorkloadType {
+	var types []nex.WorkloadType
+	for _, t := range n.cfg.Settings.WorkloadTypes {
+		if slices.Contains(agentTypes, t) {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// agentTypes are the workload types that this version's agent runs.
+var agentTypes = []nex.WorkloadType{nex.TypeNative}
+
+func (n *node) tags() map[string]string {
+	c := n.driver.Capabilities()
+	tags := map[string]string{}
+	maps.Copy(tags, n.cfg.Settings.Tags)
+	tags[nex.TagOS], tags[nex.TagArch] = c.OS, c.Arch
+	tags[nex.TagCPUs] = strconv.Itoa(runtime.NumCPU())
+	tags[nex.TagSandbox] = string(c.Level)
+	tags[nex.TagUnsafe] = strconv.FormatBool(c.Level == nex.SandboxNone)
+	return tags
+}
+
+var errNoSandbox = errors.New("no sandbox works on this machine, and workloads run without one only when that is asked for: give --no-sandbox, or set no_sandbox to true in the configuration")

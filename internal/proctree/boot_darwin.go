@@ -1,0 +1,4 @@
+package proctree
+
+// bootID is empty: start times are absolute here.
+func bootID() (string, error) { return "", nil }

@@ -1,0 +1,5 @@
+package proctree
+
+func setSubreaper() error { return nil }
+
+func isSubreaper() bool { return false }

@@ -1,0 +1,21 @@
+// Package process is the sandbox driver of level none: an agent is an ordinary process of the
+// node's user. It keeps agents apart only by convention, and is for development, for machines at
+// the edge that run one owner's programs, and for systems that have nothing stronger.
+//
+// What a sandbox is made of, all below <Dir>/<id>, which only the node's user can enter:
+//
+//	instance.json   who the agent's process is, for Sweep
+//	artifact        the staged file
+//	work            working directory and home of the agent
+//	tmp             its TMPDIR
+//
+// The agent starts with an empty environment but for PATH, HOME, TMPDIR and [AgentIDVariable], and
+// with no open files but standard input (the bootstrap document), output and error (its log). It
+// leads a session of its own. It is expected to be the subreaper of its workload, and to hand
+// [AgentIDVariable] on to it: by these the driver finds whatever a workload started. What it cannot
+// find is told in package proctree.
+//
+// An agent goes on when its node is killed, so that it can end its workload in good order when it
+// finds the node gone. Its standard output and error are closed then: it must not die of writing
+// to them.
+package process

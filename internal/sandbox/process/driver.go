@@ -1,0 +1,174 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/proctree"
+	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/unwind"
+)
+
+// Keys of log attributes.
+const (
+	attrAgent = "agent"
+	attrError = "error"
+)
+
+// Name is the driver's name.
+const Name = "process"
+
+// AgentIDVariable is the environment variable that holds the id of the sandbox. The agent hands it
+// on to its workload.
+const AgentIDVariable = "NEX_AGENT_ID"
+
+// Config is what a Driver needs.
+type Config struct {
+	// AgentPath is the nex-agent program. Required.
+	AgentPath string
+	// Dir is the directory for the driver's state; it is made when it is missing. Required, and not
+	// shared with another node.
+	Dir string
+	// Logger gets what cannot be returned to a caller. Nil discards.
+	Logger *slog.Logger
+}
+
+// Driver starts agents as ordinary processes. It is safe for concurrent use.
+type Driver struct {
+	agent string
+	dir   string
+	log   *slog.Logger
+}
+
+var (
+	_ sandbox.Driver  = (*Driver)(nil)
+	_ sandbox.Sweeper = (*Driver)(nil)
+)
+
+// New checks the configuration. It makes nothing.
+func New(c Config) (*Driver, error) {
+	if c.Dir == "" {
+		return nil, errors.New("sandbox driver process: Dir is missing: set the node's data directory")
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox driver process: find directory %s: %w", c.Dir, err)
+	}
+	agent, err := findAgent(c.AgentPath)
+	if err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Driver{agent: agent, dir: dir, log: c.Logger}, nil
+}
+
+// findAgent returns the absolute path of the agent program if it can be run.
+func findAgent(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("agent program is missing: set bin_path to the directory of nex-agent")
+	}
+	problem := func(err error) error {
+		return fmt.Errorf("agent program %s cannot be run: set bin_path to the directory of nex-agent: %w", path, err)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", problem(err)
+	}
+	// LookPath of a path with a separator looks nowhere else, and checks that the file is one that
+	// can be executed here.
+	if abs, err = exec.LookPath(abs); err != nil {
+		var e *exec.Error
+		if errors.As(err, &e) {
+			err = e.Err
+		}
+		return "", problem(err)
+	}
+	return abs, nil
+}
+
+// Capabilities says what the driver's sandboxes are like: the machine itself.
+func (d *Driver) Capabilities() sandbox.Capabilities {
+	return sandbox.Capabilities{
+		Driver:        Name,
+		Level:         nex.SandboxNone,
+		OS:            runtime.GOOS,
+		Arch:          runtime.GOARCH,
+		HostLibraries: true,
+	}
+}
+
+// Start starts an agent. See [sandbox.Driver].
+func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instance, err error) {
+	var undo unwind.Stack
+	defer undo.RunOnError(&err)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start agent: %w", context.Cause(ctx))
+	}
+	if !validID(spec.ID) {
+		return nil, fmt.Errorf("start agent: id %q is not of letters and digits, at most %d", spec.ID, maxID)
+	}
+	agent, err := findAgent(d.agent)
+	if err != nil {
+		return nil, err
+	}
+	h, err := makeHome(d.dir, spec.ID)
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", h.remove()) })
+
+	i := newInstance(spec, h, d.log)
+	i.cmd = command(agent, h, spec, i.output)
+	i.tree, err = proctree.Start(i.cmd, proctree.Outlive(), proctree.Marked(AgentIDVariable, spec.ID))
+	if err != nil {
+		return nil, fmt.Errorf("start agent %s: %w", agent, err)
+	}
+	go i.run() // ends with the agent; Destroy waits for it
+	undo.Add(func() { i.discard(context.WithoutCancel(ctx)) })
+
+	if err := h.record(i.tree.Root()); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start agent: %w", context.Cause(ctx))
+	}
+	return i, nil
+}
+
+func command(agent string, h home, spec sandbox.Spec, output *lines) *exec.Cmd {
+	cmd := exec.Command(agent)
+	cmd.Args = []string{"nex-agent"}
+	cmd.Dir = h.work()
+	cmd.Env = environment(h, spec.ID)
+	cmd.Stdin = bytes.NewReader(bytes.Clone(spec.Bootstrap))
+	// One writer for both makes os/exec use one pipe and one goroutine.
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.WaitDelay = outputDelay
+	return cmd
+}
+
+// environment holds nothing of the node's, but what a program needs to start at all.
+func environment(h home, id string) []string {
+	env := []string{
+		"PATH=" + defaultPath(),
+		"HOME=" + h.work(),
+		"TMPDIR=" + h.tmp(),
+		AgentIDVariable + "=" + id,
+	}
+	return append(env, systemEnvironment(h)...)
+}
+
+func (d *Driver) logged(id, what string, err error) {
+	if err != nil {
+		d.log.Error(what, attrAgent, id, attrError, err)
+	}
+}

@@ -1,0 +1,76 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nex-engine/nex/internal/proctree"
+)
+
+const (
+	recordName = "instance.json"
+	maxRecord  = 4096
+)
+
+// record is what outlives the node: who the agent's process is.
+type record struct {
+	ID      string            `json:"id"`
+	Process proctree.Identity `json:"process"`
+	Started time.Time         `json:"started"`
+}
+
+// record writes the record of the sandbox, whole or not at all.
+func (h home) record(agent proctree.Identity) error {
+	b, err := json.Marshal(record{ID: filepath.Base(string(h)), Process: agent, Started: time.Now().UTC()})
+	if err != nil {
+		return fmt.Errorf("record agent: %w", err)
+	}
+	path := filepath.Join(string(h), recordName)
+	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+		return fmt.Errorf("record agent: %w", err)
+	}
+	// Not synced: if the machine goes down there is no process for the record to find.
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("record agent: %w", err)
+	}
+	return nil
+}
+
+// recorded reads the record of the sandbox.
+func (h home) recorded() (record, error) {
+	f, err := os.Open(filepath.Join(string(h), recordName))
+	if err != nil {
+		return record{}, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
+	if err != nil {
+		return record{}, err
+	}
+	r, err := parseRecord(b)
+	if err == nil && r.ID != filepath.Base(string(h)) {
+		return record{}, fmt.Errorf("it is of another sandbox, %q", r.ID)
+	}
+	return r, err
+}
+
+// parseRecord parses a record. What it accepts names a process that may be killed.
+func parseRecord(b []byte) (record, error) {
+	var r record
+	switch err := json.Unmarshal(b, &r); {
+	case len(b) > maxRecord:
+		return record{}, fmt.Errorf("it is longer than %d bytes", maxRecord)
+	case err != nil:
+		return record{}, err
+	case !validID(r.ID):
+		return record{}, errors.New("its id is malformed")
+	case r.Process.PID <= 1 || r.Process.StartTime == 0:
+		return record{}, errors.New("it names no process")
+	}
+	return r, nil
+}

@@ -1,0 +1,99 @@
+package sandboxtest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
+)
+
+func checkBootstrapIsDelivered(r *rig) {
+	// More than a pipe holds, so that it has to be written while the agent reads.
+	p := plan.Plan{Secret: strings.Repeat("s", 100_000), Steps: []plan.Step{plan.Do(plan.Look), plan.Number(plan.Exit, 5)}}
+	i := r.startPlan(newID(), p)
+	if got := i.end(); got.Code != 5 {
+		r.Errorf("exit = %+v, want status 5", got)
+	}
+
+	p = plan.Plan{Secret: "short", Steps: []plan.Step{plan.Do(plan.Echo)}}
+	if got, want := r.startPlan(newID(), p).say("bootstrap"), string(p.Encode()); got != want {
+		r.Errorf("bootstrap = %q, want %q", got, want)
+	}
+}
+
+// What the node has must not be seen inside: its environment, its open files, and, in places where a
+// workload can look, the bootstrap document.
+func checkEnvironmentIsClean(r *rig) {
+	secret := bigEnough("node")
+	r.Setenv("NEX_SUITE_SECRET", secret)
+	r.Setenv("LD_PRELOAD_OF_NODE", secret)
+	open, err := os.Open(os.Args[0])
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer open.Close()
+	inherit(r, open)
+
+	p := plan.Plan{Secret: bigEnough("bootstrap"), Steps: []plan.Step{plan.Do(plan.Look), plan.Do(plan.Hang)}}
+	i := r.startPlan(newID(), p)
+	i.say("hang")
+	for _, l := range i.log.all() {
+		for _, s := range []string{secret, p.Secret} {
+			if strings.Contains(l, s) {
+				r.Errorf("the agent sees a secret: %s", l)
+			}
+		}
+	}
+	for _, name := range []string{"PATH=", "HOME="} {
+		if !hasPrefix(i.log.values("env"), name) {
+			r.Errorf("environment = %q, want %s in it", i.log.values("env"), name)
+		}
+	}
+	if files := i.log.values("file"); len(files) > 0 && r.suite.HostProcesses {
+		r.Errorf("the agent has open files: %q", files)
+	}
+	r.noFileHolds(p.Secret)
+}
+
+// noFileHolds checks that no file below the driver's directory holds the text.
+func (r *rig) noFileHolds(text string) {
+	r.Helper()
+	err := filepath.WalkDir(r.dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err == nil && strings.Contains(string(b), text) {
+			r.Errorf("%s holds the bootstrap document", path)
+		}
+		return err
+	})
+	if err != nil {
+		r.Error(err)
+	}
+}
+
+func hasPrefix(list []string, prefix string) bool {
+	for _, v := range list {
+		if strings.HasPrefix(v, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkInstancesAreSeparate(r *rig) {
+	if !r.suite.HostProcesses {
+		r.Skip("directories inside are not those of the host")
+	}
+	a, b := r.start(plan.Do(plan.Look), plan.Do(plan.Hang)), r.start(plan.Do(plan.Look), plan.Do(plan.Hang))
+	first, second := a.say("dir"), b.say("dir")
+	if first == second {
+		r.Errorf("both work in %s", first)
+	}
+	a.destroy()
+	if _, err := os.Stat(second); err != nil {
+		r.Errorf("the directory of the other instance: %v", err)
+	}
+}

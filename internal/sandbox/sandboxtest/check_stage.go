@@ -1,0 +1,116 @@
+package sandboxtest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
+)
+
+// startToStage starts an agent whose plan needs to know where the file is going to be staged. The
+// suite takes it that such paths differ between instances by their ids only.
+func (r *rig) startToStage(steps func(path string) []plan.Step) running {
+	r.Helper()
+	probe := r.start(plan.Do(plan.Hang))
+	path, err := probe.Stage(r.ctx(), r.agent)
+	if err != nil {
+		r.Fatalf("Stage: %v", err)
+	}
+	probe.destroy()
+	id := newID()
+	return r.startPlan(id, plan.Plan{Steps: steps(strings.ReplaceAll(path, probe.ID(), id))})
+}
+
+func checkStageRuns(r *rig) {
+	i := r.startToStage(func(path string) []plan.Step {
+		return []plan.Step{plan.Text(plan.Run, path), plan.Do(plan.Hang)}
+	})
+	if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+		r.Fatalf("Stage: %v", err)
+	}
+	if got, want := i.say("ran"), "hello"; got != want {
+		r.Errorf("the staged program says %q, want %q", got, want)
+	}
+	if _, err := i.Stage(r.ctx(), r.agent); err == nil {
+		r.Error("Stage succeeds a second time")
+	}
+}
+
+func checkStageIsPrivate(r *rig) {
+	source := filepath.Join(r.TempDir(), exe("artifact"))
+	copyFile(r, r.agent, source)
+	before, err := os.ReadFile(source)
+	if err != nil {
+		r.Fatal(err)
+	}
+	i := r.startToStage(func(path string) []plan.Step {
+		return []plan.Step{plan.Text(plan.Run, path), plan.Text(plan.Write, path), plan.Do(plan.Hang)}
+	})
+	path, err := i.Stage(r.ctx(), source)
+	if err != nil {
+		r.Fatalf("Stage: %v", err)
+	}
+	r.wantMode(path)
+	i.say("write") // whether it succeeds depends on the user we are
+	after, err := os.ReadFile(source)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if string(after) != string(before) {
+		r.Error("the workload has changed the file that was staged")
+	}
+	i.destroy()
+	if _, err := os.Stat(source); err != nil {
+		r.Errorf("the file that was staged: %v", err)
+	}
+}
+
+func (r *rig) wantMode(path string) {
+	r.Helper()
+	if !r.suite.HostProcesses || runtime.GOOS == "windows" {
+		return
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if got, want := info.Mode(), os.FileMode(0o500); got != want {
+		r.Errorf("mode of the staged file = %v, want %v", got, want)
+	}
+}
+
+func checkStageAfterEnd(r *rig) {
+	ended := r.start(plan.Number(plan.Exit, 0))
+	ended.end()
+	destroyed := r.start(plan.Do(plan.Hang))
+	destroyed.destroy()
+	for _, i := range []running{ended, destroyed} {
+		if _, err := i.Stage(r.ctx(), r.agent); err == nil {
+			r.Error("Stage succeeds after the end")
+		}
+		i.destroy()
+	}
+	r.wantEmpty()
+}
+
+func checkStageFails(r *rig) {
+	i := r.start(plan.Do(plan.Hang))
+	ctx, cancel := context.WithCancel(r.ctx())
+	cancel()
+	if _, err := i.Stage(ctx, r.agent); !errors.Is(err, context.Canceled) {
+		r.Errorf("Stage = %v, want %v", err, context.Canceled)
+	}
+	if _, err := i.Stage(r.ctx(), filepath.Join(r.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
+		r.Errorf("Stage of a missing file = %v, want %v", err, os.ErrNotExist)
+	}
+	if _, err := i.Stage(r.ctx(), r.TempDir()); err == nil {
+		r.Error("Stage of a directory succeeds")
+	}
+	if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+		r.Errorf("Stage after it failed: %v", err)
+	}
+}

@@ -1,0 +1,172 @@
+package sandboxtest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/nex-engine/nex/internal/proctree"
+	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
+)
+
+// The test binary is its own node that is killed: these variables give it the directory of the
+// driver's state and the agent.
+const (
+	ownerVariable = "NEX_SANDBOXTEST_OWNER"
+	agentVariable = "NEX_SANDBOXTEST_AGENT"
+)
+
+// ownedInstances is how many instances a killed node had.
+const ownedInstances = 3
+
+// own is that node: it starts instances, prints what their agents do, and waits to be killed.
+func own(s Suite, dir string) int {
+	d, err := s.New(dir, os.Getenv(agentVariable))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for n := range ownedInstances {
+		p := plan.Plan{Steps: []plan.Step{plan.Do(plan.Deaf), plan.Do(plan.Leave), plan.Do(plan.Hang)}}
+		if n == 0 { // an agent that is gone itself when Sweep comes
+			p.Steps = p.Steps[:2]
+		}
+		log := func(line string) { fmt.Println(line) }
+		i, err := d.Start(context.Background(), sandbox.Spec{ID: newID(), Bootstrap: p.Encode(), Log: log})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		if n == 0 {
+			<-i.Done()
+		}
+	}
+	select {}
+}
+
+func checkSweepRemovesLeftovers(r *rig) {
+	sweeper, ok := r.driver.(sandbox.Sweeper)
+	if !ok {
+		r.Skip("sandboxes of this driver end with the node")
+	}
+	foreign := filepath.Join(r.dir, "not-a-sandbox", "file")
+	if err := os.MkdirAll(filepath.Dir(foreign), 0o700); err != nil {
+		r.Fatal(err)
+	}
+	if err := os.WriteFile(foreign, nil, 0o600); err != nil {
+		r.Fatal(err)
+	}
+	left := r.killOwner()
+
+	// Somebody else's agent, under another directory.
+	other := newRigLike(r)
+	bystander := other.start(plan.Do(plan.Leave), plan.Do(plan.Hang))
+	daemon, agent := bystander.process("daemon"), bystander.process("pid")
+
+	n, err := sweeper.Sweep(r.ctx())
+	if err != nil {
+		r.Errorf("Sweep: %v", err)
+	}
+	if n != ownedInstances {
+		r.Errorf("Sweep removed %d sandboxes, want %d", n, ownedInstances)
+	}
+	for _, id := range left {
+		r.wantGone(id, "a process of the killed node")
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		r.Errorf("a file that is not the driver's: %v", err)
+	}
+	if entries, _ := os.ReadDir(r.dir); len(entries) != 1 {
+		r.Errorf("the directory has %d entries, want the one that is not the driver's", len(entries))
+	}
+	if r.suite.HostProcesses && (!daemon.Running() || !agent.Running()) {
+		r.Error("Sweep has ended an agent of another node")
+	}
+	if n, err := sweeper.Sweep(r.ctx()); n != 0 || err != nil {
+		r.Errorf("a second Sweep = %d, %v, want 0, nil", n, err)
+	}
+	r.start(plan.Do(plan.Hang)).say("hang") // the driver works
+}
+
+// killOwner runs a node and kills it. It returns the processes inside its sandboxes.
+func (r *rig) killOwner() []proctree.Identity {
+	r.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), ownerVariable+"="+r.dir, agentVariable+"="+r.agent)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		r.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		r.Fatal(err)
+	}
+	var ids []proctree.Identity
+	hanging := 0
+	for s := bufio.NewScanner(out); hanging < ownedInstances-1 && s.Scan(); {
+		word, value, _ := strings.Cut(s.Text(), " ")
+		value = strings.Trim(value, `"`)
+		switch word {
+		case "daemon", "pid":
+			// The first instance has ended by now, and its daemon with it.
+			if id, err := proctree.Identify(pidOf(r, value)); err == nil && r.suite.HostProcesses {
+				ids = append(ids, id)
+			}
+		case "hang":
+			hanging++
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if hanging != ownedInstances-1 {
+		r.Fatalf("the node started %d agents that stay, want %d", hanging, ownedInstances-1)
+	}
+	return ids
+}
+
+func checkSweepOfNothing(r *rig) {
+	sweeper, ok := r.driver.(sandbox.Sweeper)
+	if !ok {
+		r.Skip("sandboxes of this driver end with the node")
+	}
+	if n, err := sweeper.Sweep(r.ctx()); n != 0 || err != nil {
+		r.Errorf("Sweep = %d, %v, want 0, nil", n, err)
+	}
+}
+
+// newRigLike is another node on the same machine.
+func newRigLike(r *rig) *rig {
+	r.Helper()
+	other := *r
+	other.dir = filepath.Join(r.TempDir(), "other")
+	other.driver = other.newDriver(r.agent)
+	return &other
+}
+
+// process identifies a process of a host-process suite; of others it returns the zero value.
+func (r *rig) process(pid string) proctree.Identity {
+	r.Helper()
+	if !r.suite.HostProcesses {
+		return proctree.Identity{}
+	}
+	id, err := proctree.Identify(pidOf(r, pid))
+	if err != nil && runtime.GOOS != "windows" {
+		r.Fatalf("identify process %s: %v", pid, err)
+	}
+	return id
+}
+
+func pidOf(r *rig, text string) int {
+	r.Helper()
+	var pid int
+	if _, err := fmt.Sscan(text, &pid); err != nil {
+		r.Fatalf("%q is no process id", text)
+	}
+	return pid
+}

@@ -1,0 +1,89 @@
+// Package sandboxtest is the conformance suite of sandbox drivers: a driver is done when it passes.
+//
+// A driver's test file calls it so:
+//
+//	var suite = sandboxtest.Suite{New: func(dir, agent string) (sandbox.Driver, error) { … }}
+//
+//	func TestMain(m *testing.M) { os.Exit(sandboxtest.Main(m, suite)) }
+//
+//	func TestConformance(t *testing.T) { sandboxtest.Run(t, suite) }
+package sandboxtest
+
+import (
+	"os"
+	"testing"
+
+	"github.com/nex-engine/nex/internal/sandbox"
+)
+
+// Suite is the driver under test.
+type Suite struct {
+	// New makes a driver that keeps all its state below dir and runs the program at agent in its
+	// sandboxes. It may be called again with the same dir, as a node does that starts again.
+	New func(dir, agent string) (sandbox.Driver, error)
+	// HostProcesses says that what runs inside are processes of this machine, with the numbers and
+	// the files that they have here.
+	HostProcesses bool
+}
+
+// Main is what TestMain returns: the tests, or the part of a node that is going to be killed.
+func Main(m *testing.M, s Suite) int {
+	if dir := os.Getenv(ownerVariable); dir != "" {
+		return own(s, dir)
+	}
+	return m.Run()
+}
+
+type check struct {
+	name string
+	run  func(*rig)
+}
+
+// checks run in parallel with each other.
+var checks = []check{
+	{"StartThenExit", checkStartThenExit},
+	{"SignalDeath", checkSignalDeath},
+	{"DoneIsBroadcast", checkDoneIsBroadcast},
+	{"DeathTakesTheTree", checkDeathTakesTheTree},
+	{"DestroyKillsTree", checkDestroyKillsTree},
+	{"DestroyIsIdempotent", checkDestroyIsIdempotent},
+	{"DestroyWithoutTime", checkDestroyWithoutTime},
+	{"DestroyRemovesClutter", checkDestroyRemovesClutter},
+	{"StartUndoesOnFail", checkStartUndoesOnFail},
+	{"StartCancelled", checkStartCancelled},
+	{"StartChecksID", checkStartChecksID},
+	{"StartContextEnds", checkStartContextEnds},
+	{"BootstrapIsDelivered", checkBootstrapIsDelivered},
+	{"LogIsBounded", checkLogIsBounded},
+	{"LogIsWhole", checkLogIsWhole},
+	{"LogMayBeNil", checkLogMayBeNil},
+	{"StageRuns", checkStageRuns},
+	{"StageIsPrivate", checkStageIsPrivate},
+	{"StageAfterEnd", checkStageAfterEnd},
+	{"StageFails", checkStageFails},
+	{"InstancesAreSeparate", checkInstancesAreSeparate},
+	{"SweepRemovesLeftovers", checkSweepRemovesLeftovers},
+	{"SweepOfNothing", checkSweepOfNothing},
+}
+
+// aloneChecks look at the whole process and run before the others.
+var aloneChecks = []check{
+	{"EnvironmentIsClean", checkEnvironmentIsClean},
+	{"NothingLeaks", checkNothingLeaks},
+}
+
+// Run exercises the driver contract.
+func Run(t *testing.T, s Suite) {
+	agents := &agents{dir: t.TempDir()}
+	for _, c := range aloneChecks {
+		t.Run(c.name, func(t *testing.T) { c.run(newRig(t, s, agents)) })
+	}
+	t.Run("Each", func(t *testing.T) {
+		for _, c := range checks {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				c.run(newRig(t, s, agents))
+			})
+		}
+	})
+}

@@ -1,0 +1,44 @@
+package workload
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+func (r Restart) withDefaults() Restart {
+	if r.First == 0 {
+		r.First = 100 * time.Millisecond
+	}
+	if r.Most == 0 {
+		r.Most = 30 * time.Second
+	}
+	if r.Healthy == 0 {
+		r.Healthy = time.Minute
+	}
+	return r
+}
+
+// streak counts the starts in a row of a program that does not keep running.
+type streak struct {
+	policy Restart
+	starts int // that ended before the program was healthy
+}
+
+// next says how long to wait before the next start of a program that ran for so long, and whether
+// there is one. The wait doubles each time; a fifth of it is random, so that workloads that fell
+// together do not rise together.
+func (s *streak) next(ran time.Duration) (wait time.Duration, again bool) {
+	if ran >= s.policy.Healthy {
+		s.starts = 0
+	}
+	s.starts++
+	if s.policy.MaxStarts > 0 && s.starts >= s.policy.MaxStarts {
+		return 0, false
+	}
+	wait = s.policy.Most
+	if doublings := s.starts - 1; doublings < 20 {
+		wait = min(s.policy.First<<doublings, s.policy.Most)
+	}
+	jitter := time.Duration(rand.Int64N(int64(wait)/5 + 1))
+	return wait - jitter, true
+}

@@ -1,0 +1,51 @@
+// Package workload runs workloads: it owns their state, starts them on agents, starts essential
+// ones again when they end, and stops them.
+//
+// Each workload has one goroutine, which alone changes its state, in one function, each change an
+// event. Everybody else sees snapshots.
+package workload
+
+import (
+	"time"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// Spec is what to run. It is not changed after Deploy.
+type Spec struct {
+	ID          string // unique on this node; also the id on the wire
+	Name        string
+	Namespace   string
+	Description string
+	Type        nex.WorkloadType
+	Essential   bool
+	Issuer      string // account key that may stop it; empty for the node's own
+	Location    nex.Location
+	JSDomain    string
+	Digest      string // sha256 the artifact must have; empty when it need not be verified
+	Argv        []string
+	Environment map[string]string
+	Triggers    []string
+}
+
+// Status is a snapshot of a workload.
+type Status struct {
+	Spec     Spec
+	State    nex.State
+	Reason   string // of the last change of state
+	Restarts int    // starts after the first
+	Exit     *nex.Exit
+	Accepted time.Time // when it was deployed
+	Started  time.Time // when the program was last started; zero before
+	Digest   string    // of the artifact that runs; empty before it is known
+	Sandbox  nex.SandboxLevel
+}
+
+// moves are the changes of state there are.
+var moves = map[nex.State][]nex.State{
+	"":                  {nex.StateStarting},
+	nex.StateStarting:   {nex.StateRunning, nex.StateFailed, nex.StateStopping},
+	nex.StateRunning:    {nex.StateRestarting, nex.StateCompleted, nex.StateFailed, nex.StateStopping},
+	nex.StateRestarting: {nex.StateRunning, nex.StateRestarting, nex.StateFailed, nex.StateStopping},
+	nex.StateStopping:   {nex.StateStopped},
+}

@@ -1,0 +1,209 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// Workload is one workload and the goroutine that runs it.
+type Workload struct {
+	m       *Manager
+	spec    Spec
+	journal journal
+
+	ctx     context.Context // ends when the workload is asked to stop; bounds starting it
+	cancel  context.CancelFunc
+	settled chan struct{} // closed when the first start has succeeded or failed
+	settle  sync.Once
+	done    chan struct{} // closed when it has ended and nothing of it runs any more
+
+	bytes int64 // size of the artifact; guarded by Manager.mu
+
+	mu       sync.Mutex
+	status   Status
+	failure  error // of the first start; set before settled is closed
+	stopping bool
+	grace    time.Duration // of the stop request
+}
+
+func newWorkload(m *Manager, spec Spec) *Workload {
+	w := &Workload{
+		m: m, spec: spec, settled: make(chan struct{}), done: make(chan struct{}),
+		status: Status{Spec: spec, Accepted: time.Now(), Digest: spec.Digest, Sandbox: m.cfg.Capabilities.Level},
+	}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	return w
+}
+
+// Status returns a snapshot.
+func (w *Workload) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+// stop asks the workload to end and reports whether this was the first to ask.
+func (w *Workload) stop(grace time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopping {
+		return false
+	}
+	w.stopping, w.grace = true, grace
+	w.cancel()
+	return true
+}
+
+func (w *Workload) firstOutcome() (nex.State, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status.State, w.failure
+}
+
+// run is the life of the workload.
+func (w *Workload) run() {
+	defer close(w.done)
+	defer w.cancel()
+	w.move(nex.StateStarting, "accepted", nil)
+	streak := streak{policy: w.m.cfg.Restart}
+	for {
+		end := w.once()
+		next, wait := w.verdict(&end, &streak)
+		if next != nex.StateRestarting {
+			w.finish(next, end)
+			return
+		}
+		why := fmt.Sprintf("%s; starting again in %s", end.reason(), wait.Round(time.Millisecond))
+		w.move(nex.StateRestarting, why, end.exit)
+		w.note(why)
+		w.pause(wait)
+	}
+}
+
+// verdict decides what follows the end of a run.
+func (w *Workload) verdict(end *outcome, s *streak) (next nex.State, wait time.Duration) {
+	switch {
+	case w.ctx.Err() != nil:
+		return nex.StateStopped, 0
+	case w.Status().Started.IsZero():
+		return nex.StateFailed, 0
+	case w.spec.Essential:
+		wait, again := s.next(end.ran)
+		if again {
+			return nex.StateRestarting, wait
+		}
+		end.suffix = fmt.Sprintf("; given up after %d starts", s.policy.MaxStarts)
+		return nex.StateFailed, 0
+	case end.err == nil && end.exit.Success():
+		return nex.StateCompleted, 0
+	}
+	return nex.StateFailed, 0
+}
+
+// finish makes a final state known, to the world before the caller of Deploy or Stop.
+func (w *Workload) finish(final nex.State, end outcome) {
+	deployed := !w.Status().Started.IsZero()
+	reason := end.reason()
+	if final == nex.StateStopped {
+		reason = "stopped on request"
+		if w.Status().State != nex.StateStopping {
+			w.move(nex.StateStopping, reason, nil)
+		}
+	}
+	w.move(final, reason, end.exit)
+	if final == nex.StateFailed {
+		w.note(reason)
+	}
+	if deployed {
+		gone := nex.WorkloadUndeployed{WorkloadName: w.spec.Name, ID: w.spec.ID, Message: reason, Reason: string(final)}
+		if end.exit != nil {
+			gone.Code = end.exit.Code
+		}
+		w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadUndeployed, gone)
+	}
+	w.m.noteEnded(w)
+	w.settleWith(w.startFailure(final, end))
+}
+
+// startFailure is what the caller of Deploy is told when the workload never ran.
+func (w *Workload) startFailure(final nex.State, end outcome) error {
+	if final == nex.StateStopped {
+		return nex.Errorf(nex.CodeStartFailed, "workload %s was stopped before it ran", w.spec.Name)
+	}
+	return end.err
+}
+
+// settleWith lets Deploy answer; only the first call counts.
+func (w *Workload) settleWith(failure error) {
+	w.settle.Do(func() {
+		w.mu.Lock()
+		w.failure = failure
+		w.mu.Unlock()
+		close(w.settled)
+	})
+}
+
+// running notes that the program runs.
+func (w *Workload) running(digest string) {
+	w.mu.Lock()
+	again := !w.status.Started.IsZero()
+	w.status.Started = time.Now()
+	w.status.Digest = digest
+	if again {
+		w.status.Restarts++
+	}
+	w.mu.Unlock()
+	w.move(nex.StateRunning, "the program runs", nil)
+	if !again {
+		w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: w.spec.Name, ID: w.spec.ID})
+	}
+	w.settleWith(nil)
+}
+
+// move is the one place where a state changes. A move that is not in the table is a bug.
+func (w *Workload) move(to nex.State, reason string, exit *nex.Exit) {
+	w.mu.Lock()
+	from := w.status.State
+	if !slices.Contains(moves[from], to) {
+		w.mu.Unlock()
+		panic(fmt.Sprintf("workload: illegal move from %q to %q", from, to))
+	}
+	w.status.State, w.status.Reason = to, reason
+	if exit != nil {
+		w.status.Exit = exit
+	}
+	w.mu.Unlock()
+	w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadState, nex.WorkloadStateChanged{
+		ID: w.spec.ID, Name: w.spec.Name, From: from, To: to, Reason: reason, Exit: exit,
+	})
+	w.m.cfg.Logger.Info("workload "+string(to), "workload", w.spec.Name, "id", w.spec.ID, "namespace", w.spec.Namespace, "reason", reason)
+}
+
+// pause waits before the next start, unless the workload is asked to stop.
+func (w *Workload) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.ctx.Done():
+	}
+}
+
+// logs keeps and publishes lines of the program.
+func (w *Workload) logs(records []nex.LogRecord) {
+	for _, r := range records {
+		r.ID = w.spec.ID // an agent speaks for its workload only
+		w.journal.add(r)
+		w.m.cfg.Publisher.Log(w.spec.Namespace, w.spec.Name, r)
+	}
+}
+
+// note adds a line of the node's own to the workload's log.
+func (w *Workload) note(text string) {
+	w.logs([]nex.LogRecord{{Text: text, Level: noteLevel, Stream: nex.StreamNex, Time: time.Now().UTC()}})
+}
