@@ -107,7 +107,7 @@ test: deps build bin/tools/nats bin/tools/testreport ## Run all tests, with the 
 fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 	@$(GO) test -list '^Fuzz' $(PKGS) \
 	  | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' \
-	  | grep -E '$(FUZZ)' \
+	  | { grep -E '$(FUZZ)' || { echo "no fuzz target in $(PKGS) matches $(FUZZ)" >&2; exit 1; }; } \
 	  | while read -r pkg name; do \
 	      echo "$(GO) test -run '^$$' -fuzz '^$$name\$$' -fuzztime $(FUZZTIME) $$pkg"; \
 	      $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \

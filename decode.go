@@ -22,11 +22,24 @@ func decodeBody(body []byte, into any) error {
 	return nil
 }
 
+// decodeOptionalBody is decodeBody for requests whose body may be empty.
+func decodeOptionalBody(body []byte, into any) error {
+	if len(body) <= MaxRequestBytes && len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	return decodeBody(body, into)
+}
+
 // jsonProblem says in a few words what encoding/json disliked.
 func jsonProblem(err error) string {
 	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) && wrong.Field != "" {
-		return fmt.Sprintf("field %s: expected %s, got %s", wrong.Field, jsonKind(wrong.Type.Kind().String()), wrong.Value)
+	if errors.As(err, &wrong) {
+		// The value is as long as the sender likes.
+		problem := fmt.Sprintf("expected %s, got %s", jsonKind(wrong.Type.Kind().String()), clip(wrong.Value))
+		if wrong.Field != "" {
+			problem = "field " + wrong.Field + ": " + problem
+		}
+		return problem
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {

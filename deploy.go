@@ -1,12 +1,6 @@
 package nex
 
-import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-)
+import "strings"
 
 // DeployRequest is the body of DEPLOY.
 type DeployRequest struct {
@@ -59,7 +53,10 @@ func DecodeDeployRequest(body []byte) (*DeployRequest, error) {
 	if err := decodeBody(body, &r); err != nil {
 		return nil, err
 	}
-	return &r, r.check()
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return &r, nil
 }
 
 func (r *DeployRequest) check() error {
@@ -81,9 +78,11 @@ func (r *DeployRequest) check() error {
 		return Errorf(CodeInvalidClaims, "invalid deploy request: workload_jwt is missing: sign the request with an issuer key")
 	case r.Environment != "" && r.SenderPublicKey == "":
 		return bad("environment without sender_public_key")
+	case r.SenderPublicKey != "" && !IsXkey(r.SenderPublicKey):
+		return bad("sender_public_key %q is not a public xkey", clip(r.SenderPublicKey))
 	}
 	for _, arg := range r.Argv {
-		if len(arg) > maxArgumentLength || bytes.IndexByte([]byte(arg), 0) >= 0 {
+		if len(arg) > maxArgumentLength || strings.Contains(arg, "\x00") {
 			return bad("argv has an entry with a NUL byte or of more than %d bytes", maxArgumentLength)
 		}
 	}
@@ -93,33 +92,6 @@ func (r *DeployRequest) check() error {
 		}
 	}
 	return r.Location.Check()
-}
-
-// Digest is the sha256, in hex, of the canonical form of everything in the request that the claims
-// do not contain themselves: the request as JSON with sorted keys and no white space, location as
-// its URL string, absent and empty fields left out, and without workload_jwt, retry_count and
-// retried_at. Bound claims carry it as data.request.
-func (r *DeployRequest) Digest() string {
-	c := *r
-	c.WorkloadJWT, c.RetryCount, c.RetriedAt = "", 0, ""
-	b, err := json.Marshal(c)
-	var fields map[string]any
-	if err == nil {
-		err = json.Unmarshal(b, &fields)
-	}
-	if err != nil { // the request came from JSON or is made of strings
-		panic(fmt.Sprintf("nex: encode deploy request: %v", err))
-	}
-	delete(fields, "workload_jwt")
-	fields["location"] = r.Location.String()
-	var canonical bytes.Buffer
-	e := json.NewEncoder(&canonical)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(fields); err != nil {
-		panic(fmt.Sprintf("nex: encode deploy request: %v", err))
-	}
-	sum := sha256.Sum256(bytes.TrimSuffix(canonical.Bytes(), []byte("\n")))
-	return hex.EncodeToString(sum[:])
 }
 
 // RunResponse is the answer to DEPLOY.
@@ -139,8 +111,8 @@ type StopRequest struct {
 	WorkloadJWT string `json:"workload_jwt"`
 	TargetNode  string `json:"target_node"`
 
-	// GraceMillis is the time between SIGTERM and SIGKILL; 0 takes the node's default, 10 s. The
-	// node caps it at [MaxGraceMillis].
+	// GraceMillis is the time between SIGTERM and SIGKILL; 0 takes the node's default, 10 s. More
+	// than [MaxGraceMillis] is refused.
 	GraceMillis int `json:"grace_ms,omitempty"`
 }
 
@@ -175,10 +147,7 @@ type StopResponse struct {
 // DecodeAuctionRequest parses and checks the body of AUCTION, which may be empty.
 func DecodeAuctionRequest(body []byte) (*AuctionRequest, error) {
 	var r AuctionRequest
-	if len(bytes.TrimSpace(body)) == 0 {
-		return &r, nil
-	}
-	if err := decodeBody(body, &r); err != nil {
+	if err := decodeOptionalBody(body, &r); err != nil {
 		return nil, err
 	}
 	if r.MinSandbox != "" && !r.MinSandbox.Valid() {
@@ -193,10 +162,7 @@ func DecodeAuctionRequest(body []byte) (*AuctionRequest, error) {
 // DecodeLameDuckRequest parses the body of LAMEDUCK, which may be empty.
 func DecodeLameDuckRequest(body []byte) (*LameDuckRequest, error) {
 	var r LameDuckRequest
-	if len(bytes.TrimSpace(body)) == 0 {
-		return &r, nil
-	}
-	if err := decodeBody(body, &r); err != nil {
+	if err := decodeOptionalBody(body, &r); err != nil {
 		return nil, err
 	}
 	return &r, nil

@@ -69,23 +69,17 @@ func DecodeReply(responseType string, body []byte, data any) error {
 	var e struct {
 		Type  string          `json:"type"`
 		Data  json.RawMessage `json:"data"`
-		Error any             `json:"error"`
+		Error json.RawMessage `json:"error"`
 		Code  Code            `json:"code"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
 		return fmt.Errorf("the reply is not a control API reply: %w", err)
 	}
-	switch text := e.Error.(type) {
-	case nil:
-	case string:
-		if text != "" {
-			if e.Code == "" {
-				e.Code = CodeInternal
-			}
-			return &Error{Code: e.Code, Message: text}
+	if message := errorText(e.Error); message != "" {
+		if e.Code == "" {
+			e.Code = CodeInternal
 		}
-	default:
-		return &Error{Code: CodeInternal, Message: fmt.Sprint(text)}
+		return &Error{Code: e.Code, Message: message}
 	}
 	if e.Type != responseType {
 		return fmt.Errorf("the reply has type %q, not %q", clip(e.Type), responseType)
@@ -97,4 +91,14 @@ func DecodeReply(responseType string, body []byte, data any) error {
 		return fmt.Errorf("the data of the %s reply is malformed: %w", responseType, err)
 	}
 	return nil
+}
+
+// errorText is the message in the error field of a reply: the string that it is, or the JSON of
+// anything else. It is empty if there is no failure: the field is absent, null or "".
+func errorText(field json.RawMessage) string {
+	var text string
+	if len(field) > 0 && json.Unmarshal(field, &text) != nil {
+		return string(field)
+	}
+	return text
 }

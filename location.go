@@ -2,10 +2,12 @@ package nex
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Location is where an artifact lies: nats://BUCKET/key in an object store, file:///path on the
@@ -36,7 +38,14 @@ func ParseLocation(s string) (Location, error) {
 // known scheme.
 func (l Location) Check() error {
 	complain := func(format string, args ...any) error {
-		return Errorf(CodeInvalidRequest, "invalid artifact location %q: %s", clip(l.String()), fmt.Sprintf(format, args...))
+		u := url.URL(l)
+		return Errorf(CodeInvalidRequest, "invalid artifact location %q: %s", clip(u.Redacted()), fmt.Sprintf(format, args...))
+	}
+	if l.Opaque != "" { // it would hide host and path
+		return complain("use scheme://host/path")
+	}
+	if !utf8.ValidString(l.RawQuery) {
+		return complain("its query is not UTF-8")
 	}
 	switch l.Scheme {
 	case SchemeNATS:
@@ -66,25 +75,32 @@ func (l Location) Key() string { return strings.TrimPrefix(l.Path, "/") }
 // String returns the location as a URL.
 func (l Location) String() string { u := url.URL(l); return u.String() }
 
-// MarshalJSON writes the version 1 form, url.URL as an object.
-func (l Location) MarshalJSON() ([]byte, error) { return json.Marshal(url.URL(l)) }
+// MarshalJSON writes the version 1 form, url.URL as an object. What that would lose, credentials and
+// bytes that are not UTF-8, makes it write the location as a string, which version 1 nodes refuse.
+func (l Location) MarshalJSON() ([]byte, error) {
+	if l.User != nil || !utf8.ValidString(l.Host+l.Path+l.Fragment) {
+		return json.Marshal(l.String())
+	}
+	return json.Marshal(url.URL(l))
+}
 
-// UnmarshalJSON reads a url.URL object or a string. It does not call [Location.Check].
+// UnmarshalJSON reads a url.URL object or a string. The object's fields can contradict each other:
+// it means what its text says, for that is what claims are signed for. It does not call
+// [Location.Check].
 func (l *Location) UnmarshalJSON(data []byte) error {
-	var s string
-	if json.Unmarshal(data, &s) == nil {
-		u, err := url.Parse(s)
-		if err != nil {
-			return fmt.Errorf("location %q is not a URL", clip(s))
+	var text string
+	if json.Unmarshal(data, &text) != nil {
+		var object url.URL
+		if err := json.Unmarshal(data, &object); err != nil {
+			return errors.New("location is neither a URL object nor a string")
 		}
-		*l = Location(*u)
-		return nil
+		text = object.String()
 	}
-	var u url.URL
-	if err := json.Unmarshal(data, &u); err != nil {
-		return fmt.Errorf("location is neither a URL object nor a string")
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("location is not a URL")
 	}
-	*l = Location(u)
+	*l = Location(*u)
 	return nil
 }
 

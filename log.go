@@ -54,10 +54,8 @@ const (
 // DecodeLogsRequest parses the body of LOGS, which may be empty.
 func DecodeLogsRequest(body []byte) (*LogsRequest, error) {
 	var r LogsRequest
-	if len(body) > 0 {
-		if err := decodeBody(body, &r); err != nil {
-			return nil, err
-		}
+	if err := decodeOptionalBody(body, &r); err != nil {
+		return nil, err
 	}
 	if r.Lines < 0 || r.Lines > MaxLogLines {
 		return nil, Errorf(CodeInvalidRequest, "invalid logs request: lines must be between 0 and %d", MaxLogLines)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Namespaces are the unit of multi-tenancy: every workload, event, log and bucket belongs to one.
@@ -61,17 +62,30 @@ func checkToken(s string) error {
 // IsNodeID reports whether s has the form of a node id: an nkey server public key, N and 55
 // characters of base32. It does not check the key's checksum.
 func IsNodeID(s string) bool {
-	if len(s) != 56 || s[0] != 'N' {
+	return isPublicKey(s, 'N')
+}
+
+// IsXkey reports whether s has the form of a public xkey: X and 55 characters of base32. It does
+// not check the key's checksum. The nkeys library panics on what is longer, so this comes first.
+func IsXkey(s string) bool {
+	return isPublicKey(s, 'X')
+}
+
+func isPublicKey(s string, kind byte) bool {
+	if len(s) != 56 || s[0] != kind {
 		return false
 	}
 	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
-// clip shortens a string from outside for use in an error message.
+// clip shortens a string from outside for use in an error message. It cuts between characters.
 func clip(s string) string {
-	const most = 64
+	most := 64
 	if len(s) <= most {
 		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
 	}
 	return s[:most] + "…"
 }

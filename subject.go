@@ -50,27 +50,27 @@ func ParseRequest(subject string) (Request, error) {
 		return bad()
 	}
 	r, args := Request{Op: Op(t[1])}, t[2:]
+	ofNode, inNamespace := false, false
 	switch {
 	case r.Op == OpAuction && len(args) == 0, r.Op == OpPing && len(args) == 0:
-		return r, nil
 	case (r.Op == OpPing || r.Op == OpLameDuck) && len(args) == 1:
-		r.Node = args[0]
+		r.Node, ofNode = args[0], true
 	case r.Op == OpWorkloadPing && len(args) == 1:
-		r.Namespace = args[0]
+		r.Namespace, inNamespace = args[0], true
 	case r.Op == OpWorkloadPing && len(args) == 2:
-		r.Namespace, r.Workload = args[0], args[1]
+		r.Namespace, r.Workload, inNamespace = args[0], args[1], true
 		if checkToken(r.Workload) != nil {
 			return bad()
 		}
 	case (r.Op == OpInfo || r.Op == OpDeploy || r.Op == OpStop || r.Op == OpLogs) && len(args) == 2:
-		r.Namespace, r.Node = args[0], args[1]
+		r.Namespace, r.Node, inNamespace, ofNode = args[0], args[1], true, true
 	default:
 		return bad()
 	}
-	if r.Node != "" && !IsNodeID(r.Node) {
+	if ofNode && !IsNodeID(r.Node) {
 		return Request{}, Errorf(CodeInvalidRequest, "%q is not a node id", clip(r.Node))
 	}
-	if r.Namespace != "" || r.Op == OpWorkloadPing || (r.Node != "" && len(args) == 2) {
+	if inNamespace {
 		if err := checkNamespaceToken(r.Namespace); err != nil {
 			return Request{}, err
 		}

@@ -104,8 +104,11 @@ func (a *agent) run(ctx context.Context) error {
 	// Also when ctx was cancelled: the node wants to know.
 	reporting, cancel := context.WithTimeout(context.WithoutCancel(ctx), exitedTimeout)
 	defer cancel()
-	if lost := a.conn.Exited(reporting, exit); lost != nil && err == nil {
-		err = fmt.Errorf("tell the node that the program has ended: %w", lost)
+	if unheard := a.conn.Exited(reporting, exit); unheard != nil && err == nil {
+		if isClosed(a.conn.Lost()) {
+			unheard = ErrLinkLost
+		}
+		err = fmt.Errorf("tell the node that the program has ended: %w", unheard)
 	}
 	return err
 }

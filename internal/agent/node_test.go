@@ -5,6 +5,7 @@ package agent_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -27,7 +28,6 @@ import (
 	"github.com/nex-engine/nex/internal/agent"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/natstest"
-	"github.com/nex-engine/nex/internal/proctree"
 )
 
 // An agent changes its process for good and its tests kill it, so each runs in a process of its
@@ -47,11 +47,10 @@ func TestMain(m *testing.M) {
 // patience bounds every wait; only a failing test takes so long.
 const patience = 60 * time.Second
 
-const agentID = "agent1"
-
 // node is the node's side of one agent.
 type node struct {
 	t      *testing.T
+	id     string // of the agent, unique on the machine as it has to be
 	server *server.Server
 	nc     *nats.Conn
 	dir    string // the agent's work directory
@@ -69,12 +68,12 @@ type node struct {
 // startAgent starts an agent and returns when it has introduced itself. Edits change its process.
 func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	t.Helper()
-	n := &node{t: t, dir: t.TempDir(), stderr: new(bytes.Buffer), ended: make(chan struct{}), changed: make(chan struct{})}
+	n := &node{t: t, id: rand.Text(), dir: t.TempDir(), stderr: new(bytes.Buffer), ended: make(chan struct{}), changed: make(chan struct{})}
 	n.server = natstest.Run(t, func(o *server.Options) {
 		o.JetStream, o.AlwaysEnableNonce, o.MaxPayload = false, true, agentlink.MaxMessageBytes
 	})
 	n.nc = natstest.Connect(t, n.server, nats.NoReconnect())
-	if _, err := n.nc.Subscribe(agentlink.HostSubjects(agentID), n.hear); err != nil {
+	if _, err := n.nc.Subscribe(agentlink.HostSubjects(n.id), n.hear); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.nc.Flush(); err != nil {
@@ -83,7 +82,7 @@ func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	n.cmd = exec.Command("/proc/self/exe")
 	n.cmd.Env = []string{beAgent + "=1", "SECRET_OF_THE_AGENT=1"}
 	n.cmd.Dir = n.dir
-	n.cmd.Stdin = bytes.NewReader(bootstrap(t, n.server.ClientURL()))
+	n.cmd.Stdin = bytes.NewReader(n.bootstrap())
 	n.cmd.Stderr = n.stderr
 	for _, edit := range edits {
 		edit(n, n.cmd)
@@ -100,17 +99,17 @@ func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	return n
 }
 
-func bootstrap(t *testing.T, url string) []byte {
-	t.Helper()
+func (n *node) bootstrap() []byte {
+	n.t.Helper()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	seed, err := pair.Seed()
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	return agentlink.Encode(agentlink.Bootstrap{AgentID: agentID, URL: url, Seed: string(seed)})
+	return agentlink.Encode(agentlink.Bootstrap{AgentID: n.id, URL: n.server.ClientURL(), Seed: string(seed)})
 }
 
 func (n *node) close() {
@@ -127,9 +126,6 @@ func (n *node) close() {
 	if n.t.Failed() {
 		n.t.Logf("the agent said:\n%s", n.stderr)
 	}
-	// Nothing of it may be left, whatever the test was about.
-	scope := proctree.Scope{MarkerName: "NEX_AGENT_ID", MarkerValue: agentID + n.dir}
-	_ = proctree.Kill(context.Background(), scope)
 }
 
 func (n *node) agentEnded() bool {
@@ -146,20 +142,20 @@ func (n *node) hear(m *nats.Msg) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch m.Subject {
-	case agentlink.HandshakeSubject(agentID):
+	case agentlink.HandshakeSubject(n.id):
 		h, err := agentlink.Decode[agentlink.Handshake](m.Data)
 		if err != nil {
 			n.t.Errorf("handshake: %v", err)
 		}
 		n.hello = &h
 		_ = m.Respond(agentlink.Encode(agentlink.HandshakeReply{NodeID: "N1"}))
-	case agentlink.LogsSubject(agentID):
+	case agentlink.LogsSubject(n.id):
 		records, err := agentlink.Decode[[]nex.LogRecord](m.Data)
 		if err != nil {
 			n.t.Errorf("logs: %v", err)
 		}
 		n.logs = append(n.logs, records...)
-	case agentlink.ExitedSubject(agentID):
+	case agentlink.ExitedSubject(n.id):
 		e, err := agentlink.Decode[agentlink.Exited](m.Data)
 		if err != nil {
 			n.t.Errorf("exited: %v", err)
@@ -256,12 +252,12 @@ func request[T any](n *node, subject string, m any) T {
 
 func (n *node) deploy(d agentlink.Deploy) agentlink.DeployReply {
 	n.t.Helper()
-	return request[agentlink.DeployReply](n, agentlink.DeploySubject(agentID), d)
+	return request[agentlink.DeployReply](n, agentlink.DeploySubject(n.id), d)
 }
 
 func (n *node) undeploy(grace time.Duration) nex.Exit {
 	n.t.Helper()
-	return request[agentlink.Exited](n, agentlink.UndeploySubject(agentID), agentlink.Undeploy{Grace: grace}).Exit
+	return request[agentlink.Exited](n, agentlink.UndeploySubject(n.id), agentlink.Undeploy{Grace: grace}).Exit
 }
 
 // run deploys a shell script, which must start.

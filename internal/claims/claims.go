@@ -33,10 +33,11 @@ type Claims struct {
 	Workload  string // workload id; of stop only
 
 	// Set by Sign, read by Parse.
-	Issuer  string    // account nkey public key
-	ID      string    // unique
-	Issued  time.Time // to the second
-	Expires time.Time // zero in classic claims
+	Issuer    string    // account nkey public key
+	ID        string    // unique
+	Issued    time.Time // to the second
+	Expires   time.Time // zero in classic claims
+	NotBefore time.Time // zero unless somebody else than Sign has set it
 
 	once string // what makes two tokens one; set by Parse
 }
@@ -109,8 +110,12 @@ func Parse(token string) (*Claims, error) {
 	if g.Expires != 0 {
 		c.Expires = time.Unix(g.Expires, 0)
 	}
+	if g.NotBefore != 0 {
+		c.NotBefore = time.Unix(g.NotBefore, 0)
+	}
 	switch {
-	case !nkeys.IsValidPublicAccountKey(c.Issuer):
+	// The library passes over line breaks in a key.
+	case !nkeys.IsValidPublicAccountKey(c.Issuer) || strings.ContainsFunc(c.Issuer, notGraphic):
 		return nil, errors.New("its issuer is not an account key")
 	case c.Subject == "":
 		return nil, errors.New("it has no subject")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -22,6 +23,7 @@ import (
 type Seen struct {
 	mu    sync.Mutex
 	file  *os.File
+	torn  bool             // the last write failed, maybe within a line
 	until map[string]int64 // claims → unix time of expiry
 	next  int              // number of entries at which the expired ones are dropped
 }
@@ -59,15 +61,22 @@ func (s *Seen) load(path string) error {
 		return err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		until, id, ok := strings.Cut(lines.Text(), " ")
+	lines := bufio.NewReader(f)
+	for {
+		// Not a Scanner, which gives up on a long line: a crash can leave a file full of zeros.
+		text, err := lines.ReadString('\n')
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		until, id, ok := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
 		n, err := strconv.ParseInt(until, 10, 64)
 		if ok && err == nil {
 			s.until[id] = n
 		}
 	}
-	return lines.Err()
 }
 
 // Add reports whether the claims were not there before, and remembers them.
@@ -80,9 +89,15 @@ func (s *Seen) Add(id string, until time.Time) (bool, error) {
 	if len(s.until) >= s.next {
 		s.sweep(time.Now())
 	}
-	if _, err := s.file.WriteString(line(id, until.Unix())); err != nil {
+	text := line(id, until.Unix())
+	if s.torn { // keep this one apart from what a full disk has left of the one before
+		text = "\n" + text
+	}
+	if _, err := s.file.WriteString(text); err != nil {
+		s.torn = true
 		return false, fmt.Errorf("remember used claims: %w", err)
 	}
+	s.torn = false
 	s.until[id] = until.Unix()
 	return true, nil
 }

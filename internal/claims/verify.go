@@ -57,7 +57,7 @@ func (v *Verifier) Stop(r *nex.StopRequest, namespace string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Bound() && c.Workload != r.WorkloadID {
+	if (c.Bound() || c.Workload != "") && c.Workload != r.WorkloadID {
 		return nil, nex.Errorf(nex.CodeInvalidClaims, "the claims were signed for another workload: sign data.workload with the id to stop")
 	}
 	return c, v.once(c)
@@ -110,6 +110,9 @@ func (v *Verifier) checkTime(c *Claims) error {
 	now := time.Now()
 	if c.Issued.After(now.Add(clockSkew)) {
 		return nex.Errorf(nex.CodeClaimsExpired, "the claims were issued in the future: compare the clocks of client and node")
+	}
+	if c.NotBefore.After(now.Add(clockSkew)) {
+		return nex.Errorf(nex.CodeClaimsExpired, "the claims are not valid yet: send the request later, or compare the clocks of client and node")
 	}
 	if !c.Expires.IsZero() && c.Expires.Sub(c.Issued) > maxLifetime {
 		return nex.Errorf(nex.CodeClaimsExpired, "the claims are valid for more than %s: sign them for a shorter time", maxLifetime)

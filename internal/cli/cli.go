@@ -104,7 +104,7 @@ func newParser(table *commands, streams Streams, exit func(int)) (*kong.Kong, er
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "nex", Title: "Nex:"},
-			{Key: "nats", Title: "NATS connection:"},
+			{Key: "NATS connection", Title: "NATS connection:"},
 		}),
 	)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/nex-engine/nex/internal/config"
+	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/node"
 	"github.com/nex-engine/nex/internal/upstate"
 )
@@ -70,12 +71,12 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer dir.Close()
 	log := s.logger()
-	public, err := startPublicServer(ctx, settings, dir.Path(), log)
+	public, err := startPublic(ctx, settings, dir.Path(), log)
 	if err != nil {
 		return err
 	}
 	defer public.close()
-	nc, err := s.Settings.ConnectForEver(ctx, nats.Name(s.connName("nex node")))
+	nc, err := s.Settings.Connect(ctx, append(natsconn.LongLived(log), nats.Name(s.connName("nex node")))...)
 	if err != nil {
 		return err
 	}

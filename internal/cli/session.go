@@ -31,7 +31,9 @@ func (s *session) withClient(ctx context.Context, f func(*client.Client) error) 
 }
 
 // style is how to print to standard output.
-func (s *session) style() render.Style { return render.Style{Color: isTerminal(s.Out) && os.Getenv("NO_COLOR") == ""} }
+func (s *session) style() render.Style {
+	return render.Style{Color: isTerminal(s.Out) && os.Getenv("NO_COLOR") == ""}
+}
 
 // printJSON prints v as one indented document.
 func (s *session) printJSON(v any) error {

@@ -72,8 +72,11 @@ func TestPatternsMatch(t *testing.T) {
 	all := patterns()
 	for _, p := range all {
 		exists := slices.ContainsFunc(slices.Collect(maps.Keys(g)), compile(p).MatchString)
-		if isPlanned := slices.Contains(planned, p); !exists && !isPlanned {
+		switch isPlanned := slices.Contains(planned, p); {
+		case !exists && !isPlanned:
 			t.Errorf("pattern %q matches no package: mend its spelling, or add it to planned", p)
+		case exists && isPlanned:
+			t.Errorf("pattern %q matches packages: remove it from planned", p)
 		}
 	}
 	for _, p := range planned {
@@ -85,7 +88,7 @@ func TestPatternsMatch(t *testing.T) {
 
 // sample is a graph with one fault of each kind, among packages that keep to the rules.
 func sample() graph {
-	g := graph{"fmt": {Standard: true}, "testing": {Standard: true}, "example.org/lib/sub": {}}
+	g := graph{"fmt": {Standard: true}, "testing": {Standard: true}, "example.org/lib/sub": {Imports: []string{"example.org/lib"}}, "example.org/lib": {}}
 	for path, imports := range map[string][]string{
 		".":              {"fmt", "example.org/lib/sub"},
 		"./guest":        {"fmt", "./link"},
@@ -134,10 +137,12 @@ func TestBreaches(t *testing.T) {
 			[]string{"./drv/a must not link ./drv/b/sub", "./drv/a/sub must not link ./drv/b/sub"},
 		},
 		{"one element", ban{"./drv/*", "./drv/b/*", "why"}, []string{"./drv/a must not link ./drv/b/sub"}},
+		{"only the first on the way", ban{".", "example.org/...", "why"}, []string{". must not link example.org/lib/sub"}},
 		{"bound broken", bound{".", nil, "why"}, []string{". must not link example.org/lib/sub: why"}},
 		{"bound broken below", bound{"./host", []string{"."}, "why"}, []string{"./host must not link example.org/lib/sub"}},
 		{"bound kept", bound{"./host", []string{".", "example.org/lib/..."}, "why"}, nil},
 		{"reserve broken", reserve{"./host", []string{"./guest"}, "why"}, []string{"./link must not import ./host: why"}},
+		{"reserve of another module", reserve{"example.org/lib/...", nil, "why"}, []string{". must not import example.org/lib/sub: why"}},
 		{"reserve kept", reserve{"./host", []string{"./link"}, "why"}, nil},
 	}
 	for _, tt := range tests {

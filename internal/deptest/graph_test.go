@@ -121,6 +121,10 @@ func compile(pattern string) *regexp.Regexp {
 	return regexp.MustCompile(`^` + expr + `$`)
 }
 
+func matchAny(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return compile(p).MatchString(path) })
+}
+
 // match are the module's packages that pattern names.
 func (g graph) match(pattern string) []string {
 	re := compile(pattern)
@@ -130,14 +134,18 @@ func (g graph) match(pattern string) []string {
 // within reports whether path is pkg or lies below it.
 func within(path, pkg string) bool { return path == pkg || strings.HasPrefix(path, pkg+"/") }
 
-// breaches returns a sentence for each way in which g breaks the rule.
+// breaches returns a sentence for each way in which g breaks the rule. It follows the shortest chain
+// of imports to each package, and does not go on about what lies behind a package that it names.
 func (b ban) breaches(g graph) []string {
 	var found []string
 	to := compile(b.to)
 	for _, from := range g.match(b.from) {
 		via := g.links(from)
+		banned := func(path string) bool {
+			return to.MatchString(path) && !within(path, from) && !within(from, path)
+		}
 		for _, path := range slices.Sorted(maps.Keys(via)) {
-			if to.MatchString(path) && !within(path, from) && !within(from, path) {
+			if banned(path) && !banned(via[path]) { // what a banned package links is not news
 				found = append(found, fmt.Sprintf("%s must not link %s: %s (%s)", short(from), short(path), b.why, chain(via, from, path)))
 			}
 		}
@@ -149,9 +157,11 @@ func (b bound) breaches(g graph) []string {
 	var found []string
 	for _, from := range g.match(b.from) {
 		via := g.links(from)
+		banned := func(path string) bool {
+			return path != from && !g[path].Standard && !matchAny(b.only, path)
+		}
 		for _, path := range slices.Sorted(maps.Keys(via)) {
-			allowed := func(pattern string) bool { return compile(pattern).MatchString(path) }
-			if !g[path].Standard && !slices.ContainsFunc(b.only, allowed) {
+			if banned(path) && !banned(via[path]) {
 				found = append(found, fmt.Sprintf("%s must not link %s: %s (%s)", short(from), short(path), b.why, chain(via, from, path)))
 			}
 		}
@@ -161,14 +171,14 @@ func (b bound) breaches(g graph) []string {
 
 func (r reserve) breaches(g graph) []string {
 	var found []string
+	reserved := compile(r.pkg)
 	for _, path := range g.own() {
-		allowed := func(pattern string) bool { return compile(pattern).MatchString(path) }
-		if slices.ContainsFunc(r.importers, allowed) {
+		if matchAny(r.importers, path) {
 			continue
 		}
-		for _, reserved := range g.match(r.pkg) {
-			if !within(path, reserved) && slices.Contains(g[path].Imports, reserved) {
-				found = append(found, fmt.Sprintf("%s must not import %s: %s", short(path), short(reserved), r.why))
+		for _, imported := range g[path].Imports {
+			if reserved.MatchString(imported) && !within(path, imported) {
+				found = append(found, fmt.Sprintf("%s must not import %s: %s", short(path), short(imported), r.why))
 			}
 		}
 	}

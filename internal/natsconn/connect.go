@@ -2,9 +2,9 @@ package natsconn
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/nats-io/jsm.go/natscontext"
@@ -21,36 +21,42 @@ func (s Settings) Connect(ctx context.Context, extra ...nats.Option) (*nats.Conn
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkFiles(c); err != nil {
+	if err := s.check(c); err != nil {
 		return nil, err
 	}
 	options, err := s.options(c, extra)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout())
+	bounded, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
-	d := newDialer(ctx, options.CustomDialer, options.Timeout)
+	d := newDialer(bounded, options.CustomDialer, options.Timeout)
 	options.CustomDialer = d
 	nc, err := options.Connect()
 	d.settle()
+	if err == nil && bounded.Err() != nil { // it ended in the very moment, and took the connection along
+		nc.Close()
+		err = bounded.Err()
+	}
 	if err != nil {
-		return nil, s.explain(ctx, c, err, d.lastError())
+		return nil, s.explain(ctx, c, errors.Join(err, bounded.Err()), d.lastError())
 	}
 	return nc, nil
 }
 
+// minServerTimeout is the least that one of several servers gets.
+const minServerTimeout = time.Second
+
 // options builds what the client wants to know.
 func (s Settings) options(c *natscontext.Context, extra []nats.Option) (nats.Options, error) {
 	o := nats.GetDefaultOptions()
-	for u := range strings.SplitSeq(c.ServerURL(), ",") {
-		o.Servers = append(o.Servers, strings.TrimSpace(u))
-	}
+	o.Servers = servers(c)
 	o.Name = s.ConnName
 	if o.Name == "" {
 		o.Name = "nex"
 	}
-	o.Timeout = s.timeout()
+	// So that one silent server leaves time for the others.
+	o.Timeout = min(s.timeout(), max(s.timeout()/time.Duration(len(o.Servers)), minServerTimeout))
 	o.MaxReconnect = -1
 	o.IgnoreAuthErrorAbort = true
 	o.CustomReconnectDelayCB = reconnectDelay

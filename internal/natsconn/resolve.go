@@ -18,7 +18,7 @@ func (s Settings) URL() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return redact(c.ServerURL()), nil
+	return where(c), nil
 }
 
 // JetStream returns the JetStream of a connection that these settings made: its domain and API
@@ -105,7 +105,12 @@ func (s Settings) withoutAuthentication(c *natscontext.Context) (*natscontext.Co
 	if c.TLSHandshakeFirst() {
 		o = append(o, natscontext.WithTLSHandshakeFirst())
 	}
-	return natscontext.New("", false, append(o, s.overrides()...)...)
+	joined, err := natscontext.New("", false, append(o, s.overrides()...)...)
+	if err != nil {
+		return nil, err
+	}
+	joined.Name = c.Name
+	return joined, nil
 }
 
 // isFile tells the path of a context's file from a name, as the nats command line does.

@@ -64,10 +64,10 @@ func (s Settings) credentials() bool {
 	return false
 }
 
-// authentication reports whether the settings have what a context's user, token, creds, nkey or JWT
-// is replaced by. A TLS certificate goes along with any of these.
+// authentication reports whether the settings have what replaces a context's user, token, creds,
+// nkey or JWT. A TLS certificate goes along with any of these, and a password with a context's user.
 func (s Settings) authentication() bool {
-	s.TLSCert, s.TLSKey = "", ""
+	s.TLSCert, s.TLSKey, s.Password, s.UserSeed = "", "", "", ""
 	return s.credentials()
 }
 

@@ -1,6 +1,7 @@
 package process_test
 
 import (
+	"io"
 	"os"
 	"testing"
 
@@ -16,8 +17,15 @@ var suite = sandboxtest.Suite{
 	HostProcesses: true,
 }
 
-func TestMain(m *testing.M) { os.Exit(sandboxtest.Main(m, suite)) }
+// With this variable the test binary is a process that ends with its standard input.
+const sleeperVariable = "NEX_PROCESS_TEST_SLEEPER"
 
-func TestConformance(t *testing.T) {
-	sandboxtest.Run(t, suite)
+func TestMain(m *testing.M) {
+	if os.Getenv(sleeperVariable) != "" {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
+	os.Exit(sandboxtest.Main(m, suite))
 }
+
+func TestConformance(t *testing.T) { sandboxtest.Run(t, suite) }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 )
@@ -112,5 +113,33 @@ func checkStageFails(r *rig) {
 	}
 	if _, err := i.Stage(r.ctx(), r.agent); err != nil {
 		r.Errorf("Stage after it failed: %v", err)
+	}
+}
+
+// A file that was copied can be run at once, also when other agents were being started meanwhile:
+// what a starting child has open for a moment keeps a program from being run.
+func checkStageRunsAtOnce(r *rig) {
+	var waiting []running
+	for range 4 {
+		waiting = append(waiting, r.startToStage(func(path string) []plan.Step {
+			return []plan.Step{plan.Text(plan.Run, path), plan.Do(plan.Hang)}
+		}))
+	}
+	var group sync.WaitGroup
+	for _, i := range waiting {
+		group.Go(func() {
+			if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+				r.Errorf("Stage: %v", err)
+			}
+		})
+	}
+	for range 8 {
+		r.start(plan.Number(plan.Exit, 0))
+	}
+	group.Wait()
+	for _, i := range waiting {
+		if got, want := i.say("ran"), "hello"; got != want {
+			r.Errorf("the staged program says %q, want %q", got, want)
+		}
 	}
 }

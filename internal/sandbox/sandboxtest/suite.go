@@ -58,6 +58,7 @@ var checks = []check{
 	{"LogIsWhole", checkLogIsWhole},
 	{"LogMayBeNil", checkLogMayBeNil},
 	{"StageRuns", checkStageRuns},
+	{"StageRunsAtOnce", checkStageRunsAtOnce},
 	{"StageIsPrivate", checkStageIsPrivate},
 	{"StageAfterEnd", checkStageAfterEnd},
 	{"StageFails", checkStageFails},
