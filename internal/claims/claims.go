@@ -115,7 +115,7 @@ func Parse(token string) (*Claims, error) {
 	}
 	switch {
 	// The library passes over line breaks in a key.
-	case !nkeys.IsValidPublicAccountKey(c.Issuer) || strings.ContainsFunc(c.Issuer, notGraphic):
+	case !nkeys.IsValidPublicAccountKey(c.Issuer) || strings.ContainsAny(c.Issuer, "\r\n"):
 		return nil, errors.New("its issuer is not an account key")
 	case c.Subject == "":
 		return nil, errors.New("it has no subject")

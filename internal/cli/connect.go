@@ -6,11 +6,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// connect makes the connection of a client command.
+// connect makes the connection of a client command: to the local nex up, unless the user has
+// another server in mind.
 func (s *session) connect(ctx context.Context) (*nats.Conn, error) {
 	settings := s.Settings
-	if local := s.localUp(); local != nil && !settings.Explicit() {
-		settings.Server, settings.NKey = local.ControlURL, local.ControlNKey
+	if dir, err := s.dataDir(); err == nil {
+		settings, _ = settings.Discover(dir)
 	}
 	return settings.Connect(ctx, nats.Name(s.connName("nex")))
 }

@@ -75,7 +75,11 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	defer public.close()
+	workloadURL := ""
+	if public != nil {
+		defer public.Shutdown()
+		workloadURL = public.ClientURL()
+	}
 	nc, err := s.Settings.Connect(ctx, append(natsconn.LongLived(log), nats.Name(s.connName("nex node")))...)
 	if err != nil {
 		return err
@@ -86,7 +90,7 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 		log.Info("loaded node configuration", "file", file)
 	}
 	return node.Run(ctx, node.Config{
-		Settings: settings, DataDir: dir.Path(), Logger: log, Control: nc,
+		Settings: settings, DataDir: dir.Path(), Logger: log, Control: nc, WorkloadURL: workloadURL,
 		Ready: func(f node.Facts) {
 			s.printNodeReady(upstate.State{
 				ControlURL: nc.ConnectedUrlRedacted(), NATSURL: nc.ConnectedUrlRedacted(), NodeID: f.NodeID,

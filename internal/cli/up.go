@@ -19,6 +19,7 @@ type upCommand struct {
 	Host       string `help:"Address to listen on (127.0.0.1 if not given)." placeholder:"ADDRESS"`
 	Port       *int   `help:"Port to listen on, 0 for any free one (4222 if not given)." placeholder:"PORT"`
 	NATSConfig string `name:"nats-config" help:"Configuration file of the NATS server, as nats-server reads it." placeholder:"FILE" type:"path"`
+	Account    string `name:"workload-account" help:"Account of that configuration in which the node looks for artifacts, besides the control account." placeholder:"NAME"`
 	nodeFlags
 	JSON bool `name:"json" help:"Print one JSON object when ready."`
 }
@@ -64,7 +65,7 @@ func (u *up) startNATS(ctx context.Context) (err error) {
 	}
 	u.server, err = embednats.New(embednats.Config{
 		Host: u.command.Host, Port: u.command.Port, StoreDir: filepath.Join(u.dir, "jetstream"),
-		ConfigFile: u.command.NATSConfig, Control: u.key, Logger: u.session.logger(),
+		ConfigFile: u.command.NATSConfig, WorkloadAccount: u.command.Account, Control: u.key, Logger: u.session.logger(),
 	})
 	if err != nil {
 		return err

@@ -55,9 +55,9 @@ func Parse(data []byte) (*Config, error) {
 		}
 	}
 	// What is of the wrong type is not decoded, so that complaints about its value would mislead.
-	shape := problems
+	shape := problems.places()
 	for _, p := range check(c) {
-		if !shape.covers(p.Path) {
+		if !shape.cover(p.Path) {
 			p.Line = lines[p.Path]
 			problems = append(problems, p)
 		}

@@ -61,3 +61,16 @@ func TestTooLarge(t *testing.T) {
 		}
 	}
 }
+
+// A file of something else entirely must not fill the screen.
+func TestManyProblems(t *testing.T) {
+	_, err := config.Parse([]byte(`{"bin_path": [0` + strings.Repeat(", 0", 59) + `]}`))
+	problems, ok := errors.AsType[config.Problems](err)
+	if !ok || len(problems) != 60 || len(problems.Unwrap()) != 60 {
+		t.Fatalf("%d problems, want 60", len(problems))
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != 52 || lines[0] != "60 problems:" || lines[51] != "  and 10 more" {
+		t.Errorf("the error has %d lines, the first %q, the last %q", len(lines), lines[0], lines[len(lines)-1])
+	}
+}

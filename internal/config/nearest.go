@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // nearest returns the name that was probably meant by one that is not known, or "".
 func nearest(name string, known []string) string {
@@ -30,7 +33,12 @@ func nearest(name string, known []string) string {
 
 // fold makes names equal that differ in their style only.
 func fold(name string) string {
-	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
 }
 
 // distance is the number of bytes to insert, remove or replace to make a into b.

@@ -32,15 +32,21 @@ func (p Problem) Error() string {
 // of [Parse] and [Config.Validate], and in that of [Load].
 type Problems []Problem
 
-// Error is the one problem, or a line for each.
+// shown bounds how many problems an error text has.
+const shown = 50
+
+// Error is the one problem, or a line for each of the first 50.
 func (p Problems) Error() string {
 	if len(p) == 1 {
 		return p[0].Error()
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d problems:", len(p))
-	for _, problem := range p {
+	for _, problem := range p[:min(shown, len(p))] {
 		b.WriteString("\n  " + problem.Error())
+	}
+	if more := len(p) - shown; more > 0 {
+		fmt.Fprintf(&b, "\n  and %d more", more)
 	}
 	return b.String()
 }
@@ -62,13 +68,24 @@ func (p Problems) orNil() error {
 	return p
 }
 
-// covers reports whether one of the problems is at the path or at what contains it.
-func (p Problems) covers(path string) bool {
+// places are paths of problems.
+type places map[string]bool
+
+func (p Problems) places() places {
+	all := places{}
 	for _, problem := range p {
-		rest, found := strings.CutPrefix(path, problem.Path)
-		if found && (rest == "" || problem.Path == "" || rest[0] == '.' || rest[0] == '[') {
-			return true
-		}
+		all[problem.Path] = true
 	}
-	return false
+	return all
+}
+
+// cover reports whether the path, or what contains it, is one of the places.
+func (p places) cover(path string) bool {
+	for !p[path] {
+		if path == "" {
+			return false
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return true
 }

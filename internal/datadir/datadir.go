@@ -64,8 +64,11 @@ func (d *Dir) Path() string { return d.path }
 func (d *Dir) Close() error { return d.close() }
 
 func (d *Dir) release() error {
-	// First the file, then the lock: never the next process's file. Closing releases the lock.
-	return errors.Join(d.forgetHolder(), d.lock.Close())
+	err := d.forgetHolder() // before the lock is free: never the next process's file
+	// Closing would do, but for a child that was forked in this moment and has not dropped its copy of
+	// the file yet.
+	unlock(d.lock)
+	return errors.Join(err, d.lock.Close())
 }
 
 func (d *Dir) forgetHolder() error {
@@ -85,6 +88,9 @@ func Held(path string) bool {
 	}
 	defer lock.Close()
 	free, err := tryLock(lock, shared)
+	if free {
+		unlock(lock)
+	}
 	return err == nil && !free
 }
 

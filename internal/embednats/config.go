@@ -17,7 +17,7 @@ const (
 	DefaultPort = 4222
 )
 
-// Config says what to serve. Control and StoreDir are required.
+// Config says what to serve. StoreDir is required, and Control or ConfigFile.
 type Config struct {
 	// Host is the address that clients connect to. Empty means what ConfigFile says, and without one
 	// [DefaultHost].
@@ -31,7 +31,8 @@ type Config struct {
 	// filtered, and what it does not mention has nats-server's default. In particular there is
 	// JetStream only if it says so, and without an address it listens on all of them.
 	ConfigFile string
-	// Control is the user of the control account.
+	// Control is the user of the control account. Nil serves ConfigFile as it is, without that account
+	// and without workload connections.
 	Control *Key
 	// WorkloadAccount is the account in ConfigFile that this process's workload connections belong
 	// to. Empty means where a client without credentials lands; if none may connect, the only account
@@ -76,7 +77,7 @@ func (c Config) options() (*server.Options, map[string]any, error) {
 
 func (c Config) check() error {
 	switch {
-	case c.Control == nil:
+	case c.Control == nil && c.ConfigFile == "":
 		return errors.New("embednats: Config.Control is missing")
 	case c.StoreDir == "":
 		return errors.New("embednats: Config.StoreDir is missing")

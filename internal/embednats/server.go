@@ -34,11 +34,14 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &Server{cfg: cfg, opts: opts}
+	if cfg.Control == nil {
+		return s, nil
+	}
 	workload, _, err := newKey()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, opts: opts}
 	s.admission = admission{cfg: cfg, opts: opts, file: file, workload: workload}
 	if s.door, err = s.admission.admit(); err != nil {
 		return nil, err
@@ -137,9 +140,10 @@ func (s *Server) ClientURL() string {
 // HasJetStream says whether the server has JetStream.
 func (s *Server) HasJetStream() bool { return s.opts.JetStream }
 
-// ControlAccount says whether the server has the control account and its nkey user. If not, its
-// configuration is in operator mode, and control connections need credentials.
-func (s *Server) ControlAccount() bool { return !s.admission.operator() }
+// ControlAccount says whether the server has the control account and its nkey user. If not, it was
+// given no control key, or its configuration is in operator mode, and control connections need
+// credentials.
+func (s *Server) ControlAccount() bool { return s.cfg.Control != nil && !s.admission.operator() }
 
 // ControlOptions makes an in-process connection in the control account. It fails with a sentence
 // for the user if [Server.ControlAccount] is false. Use the options once Start has returned.
@@ -154,6 +158,9 @@ func (s *Server) ControlOptions() ([]nats.Option, error) {
 // for the user if the configuration file does not tell which account that is. Use the options once
 // Start has returned.
 func (s *Server) WorkloadOptions() ([]nats.Option, error) {
+	if s.cfg.Control == nil {
+		return nil, errors.New("embednats: a server without control account makes no connections")
+	}
 	if err := s.admission.workloadErr; err != nil {
 		return nil, err
 	}

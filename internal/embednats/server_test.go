@@ -86,7 +86,7 @@ func refused(t *testing.T, s *embednats.Server, opts ...nats.Option) {
 	}
 }
 
-// control makes an in-process connection with the options that the server has for it.
+// inProcess makes an in-process connection with the options that the server has for it.
 func inProcess(t *testing.T, options func() ([]nats.Option, error)) *nats.Conn {
 	t.Helper()
 	opts, err := options()

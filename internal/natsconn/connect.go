@@ -2,7 +2,7 @@ package natsconn
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -34,12 +34,16 @@ func (s Settings) Connect(ctx context.Context, extra ...nats.Option) (*nats.Conn
 	options.CustomDialer = d
 	nc, err := options.Connect()
 	d.settle()
-	if err == nil && bounded.Err() != nil { // it ended in the very moment, and took the connection along
-		nc.Close()
-		err = bounded.Err()
+	if ended := bounded.Err(); ended != nil {
+		if err != nil {
+			ended = fmt.Errorf("%w: %w", err, ended)
+		} else { // in this very moment, and took the connection along
+			nc.Close()
+		}
+		err = ended
 	}
 	if err != nil {
-		return nil, s.explain(ctx, c, errors.Join(err, bounded.Err()), d.lastError())
+		return nil, s.explain(ctx, c, err, d.lastError())
 	}
 	return nc, nil
 }

@@ -43,8 +43,8 @@ type Settings struct {
 	// NoContext keeps the selected context out; it does not go with Context.
 	NoContext bool `name:"no-context" group:"NATS connection" hidden:"" help:"Do not use the selected NATS context."`
 	// ConnName is what the server shows of the connection. Empty means nex.
-	ConnName    string `name:"connection-name" aliases:"conn-name" placeholder:"NAME" group:"NATS connection" hidden:"" help:"Name of the connection."`
-	JSDomain    string `name:"js-domain" aliases:"jsdomain" env:"NATS_JS_DOMAIN" placeholder:"DOMAIN" group:"NATS connection" help:"JetStream domain."`
+	ConnName    string `name:"conn-name" aliases:"connection-name" placeholder:"NAME" group:"NATS connection" help:"Name of the connection, as the server shows it."`
+	JSDomain    string `name:"jsdomain" aliases:"js-domain" env:"NATS_JS_DOMAIN" placeholder:"DOMAIN" group:"NATS connection" help:"JetStream domain."`
 	InboxPrefix string `name:"inbox-prefix" placeholder:"PREFIX" group:"NATS connection" hidden:"" help:"Prefix of inbox subjects."`
 	SocksProxy  string `name:"socks-proxy" env:"NATS_SOCKS_PROXY" placeholder:"PROXY" group:"NATS connection" hidden:"" help:"SOCKS5 proxy to connect through."`
 }

@@ -42,12 +42,18 @@ func TestTLS(t *testing.T) {
 		{"wrong name", natsconn.Settings{Server: named, TLSCA: others.CA}, "the certificate of the NATS server at " + named +
 			" is not for that name (x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs): use a name that it is for with --server"},
 		{"no client certificate", natsconn.Settings{Server: verify, TLSCA: files.CA}, "the NATS server at " + verify + " wants a client certificate: give --tlscert and --tlskey"},
-		{"foreign client certificate", natsconn.Settings{Server: verify, TLSCA: files.CA, TLSCert: others.ClientCert, TLSKey: others.ClientKey},
-			"the NATS server at " + verify + " refuses the client certificate " + others.ClientCert + ": change --tlscert and --tlskey"},
+		{
+			"foreign client certificate",
+			natsconn.Settings{Server: verify, TLSCA: files.CA, TLSCert: others.ClientCert, TLSKey: others.ClientKey},
+			"the NATS server at " + verify + " refuses the client certificate " + others.ClientCert + ": change --tlscert and --tlskey",
+		},
 		{"no TLS there", natsconn.Settings{Server: plain, TLSCA: files.CA}, "the NATS server at " + plain + " has no TLS: use nats:// with --server, and leave --tlscert, --tlsca and --tlsfirst away"},
 		{"no TLS first there", natsconn.Settings{Server: simple, TLSCA: files.CA, TLSFirst: true}, "the NATS server at " + simple + " does not begin with TLS: leave --tlsfirst away"},
-		{"TLS first not used", natsconn.Settings{Server: first, TLSCA: files.CA, Timeout: 300 * time.Millisecond},
-			"the NATS server at " + first + " does not answer within 300ms: check --server, or allow more with --timeout; if it wants TLS before its greeting, use --tlsfirst"},
+		{
+			"TLS first not used",
+			natsconn.Settings{Server: first, TLSCA: files.CA, Timeout: 300 * time.Millisecond},
+			"the NATS server at " + first + " does not answer within 300ms: check --server, or allow more with --timeout; if it wants TLS before its greeting, use --tlsfirst",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

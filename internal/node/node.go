@@ -23,6 +23,7 @@ import (
 	"github.com/nex-engine/nex/internal/claims"
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/control"
+	"github.com/nex-engine/nex/internal/datadir"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/workload"
@@ -101,6 +102,11 @@ func (n *node) close() {
 func (n *node) open(ctx context.Context) error {
 	s := n.cfg.Settings
 	n.log = n.cfg.Logger
+	pid, err := datadir.HoldPID(s.PIDPath(n.cfg.DataDir))
+	if err != nil {
+		return err
+	}
+	n.onClose(func() { _ = pid.Close() }) // a file that is left behind is no obstacle
 	if err := n.openIdentity(); err != nil {
 		return err
 	}

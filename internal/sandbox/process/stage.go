@@ -9,7 +9,7 @@ import (
 )
 
 // stageChunk is how much is copied between two looks at whether the copy is still wanted.
-const stageChunk = 64 << 20
+const stageChunk = 16 << 20
 
 // copyArtifact copies from to to, which must not exist, with the permissions of a program that its
 // user can read and run. It is a copy and no link: the workload runs as our user, and could change
@@ -31,13 +31,11 @@ func copyArtifact(from, to string, wanted func() error) error {
 		return fmt.Errorf("%s is no regular file", from)
 	}
 	part := to + ".part"
-	dst, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(copyChunks(dst, src, wanted), dst.Chmod(0o500), dst.Close())
+	err = copyChunks(part, src, wanted)
 	if err == nil {
-		waitForForks()
+		err = os.Chmod(part, 0o500)
+	}
+	if err == nil {
 		err = os.Rename(part, to)
 	}
 	if err != nil {
@@ -46,22 +44,38 @@ func copyArtifact(from, to string, wanted func() error) error {
 	return err
 }
 
-func copyChunks(dst, src *os.File, wanted func() error) error {
-	for {
+func copyChunks(to string, src *os.File, wanted func() error) error {
+	for written := int64(0); ; {
 		if err := wanted(); err != nil {
 			return err
 		}
-		n, err := dst.ReadFrom(io.LimitReader(src, stageChunk))
+		n, err := copyChunk(to, written, src)
 		if err != nil || n == 0 {
 			return err
 		}
+		written += n
 	}
 }
 
-// waitForForks returns when every child that this process was starting has begun its program. Until
-// then a child has a copy of our open files, and as long as one is open for writing the kernel does
-// not run the file.
-func waitForForks() {
+// copyChunk copies the next part of src to the file at an offset; at 0 it makes the file.
+//
+// As long as anybody has a file open for writing, the kernel does not run it, and a child that we
+// start has all our open files until some time after it has become another program. So no child may
+// be started while we have it open: this is what the lock is for. It is the reason for chunks, too.
+func copyChunk(to string, offset int64, src *os.File) (n int64, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
+	flags := os.O_WRONLY
+	if offset == 0 {
+		flags |= os.O_CREATE | os.O_EXCL
+	}
+	dst, err := os.OpenFile(to, flags, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	if _, err := dst.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return dst.ReadFrom(io.LimitReader(src, stageChunk))
 }

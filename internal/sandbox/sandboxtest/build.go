@@ -59,5 +59,5 @@ func exe(name string) string {
 	return name
 }
 
-// bigEnough is a secret that cannot be anywhere by chance.
-func bigEnough(name string) string { return fmt.Sprintf("%s-secret-%d", name, os.Getpid()) }
+// secretOf is a secret that cannot be anywhere by chance.
+func secretOf(name string) string { return fmt.Sprintf("%s-secret-%d", name, os.Getpid()) }

@@ -12,27 +12,32 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 )
 
-// A driver whose agent program is gone cannot be made or cannot start, and leaves nothing.
+// A driver whose agent program cannot be run any more does not start, says which program it is, and
+// leaves nothing: the same id can be started once the program is there again.
 func checkStartUndoesOnFail(r *rig) {
-	agent := filepath.Join(r.TempDir(), exe("agent"))
-	copyFile(r, r.agent, agent)
-	d, err := r.suite.New(r.dir, agent)
-	if err != nil {
-		r.Fatalf("make driver: %v", err)
-	}
-	if err := os.Remove(agent); err != nil {
-		r.Fatal(err)
-	}
-	i, err := d.Start(r.ctx(), sandbox.Spec{ID: newID(), Bootstrap: plan.Plan{}.Encode()})
-	if err == nil {
-		// A driver may have a copy of the program.
-		if err := i.Destroy(r.ctx()); err != nil {
-			r.Errorf("Destroy: %v", err)
+	for name, damage := range map[string]func(agent string) error{
+		"missing": os.Remove,
+		"damaged": func(agent string) error { return os.WriteFile(agent, []byte("\x00no program"), 0o700) },
+	} {
+		agent := filepath.Join(r.TempDir(), exe("agent"))
+		copyFile(r, r.agent, agent)
+		d := r.newDriver(agent)
+		if err := damage(agent); err != nil {
+			r.Fatal(err)
 		}
-	} else if !strings.Contains(err.Error(), agent) {
-		r.Errorf("Start = %q, want the path of the missing program in it", err)
+		id := newID()
+		i, err := d.Start(r.ctx(), sandbox.Spec{ID: id, Bootstrap: plan.Plan{}.Encode()})
+		switch {
+		case err == nil: // the driver has a copy of the program
+			if err := i.Destroy(r.ctx()); err != nil {
+				r.Errorf("%s: Destroy: %v", name, err)
+			}
+		case !strings.Contains(err.Error(), agent):
+			r.Errorf("%s: Start = %q, want the path of the program in it", name, err)
+		}
+		r.wantEmpty()
+		r.startPlan(id, plan.Plan{}).destroy()
 	}
-	r.wantEmpty()
 }
 
 func checkStartCancelled(r *rig) {

@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
@@ -37,7 +39,7 @@ func own(s Suite, dir string) int {
 		if n == 0 { // an agent that is gone itself when Sweep comes
 			p.Steps = p.Steps[:2]
 		}
-		log := func(line string) { fmt.Println(line) }
+		log := func(line string) { fmt.Fprintln(os.Stdout, line) }
 		i, err := d.Start(context.Background(), sandbox.Spec{ID: newID(), Bootstrap: p.Encode(), Log: log})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -69,6 +71,9 @@ func checkSweepRemovesLeftovers(r *rig) {
 	bystander := other.start(plan.Do(plan.Leave), plan.Do(plan.Hang))
 	daemon, agent := bystander.process("daemon"), bystander.process("pid")
 
+	if r.suite.HostProcesses && !slices.ContainsFunc(left, proctree.Identity.Running) {
+		r.Fatal("nothing is left of the killed node; there is nothing to test")
+	}
 	n, err := sweeper.Sweep(r.ctx())
 	if err != nil {
 		r.Errorf("Sweep: %v", err)
@@ -107,16 +112,21 @@ func (r *rig) killOwner() []proctree.Identity {
 	if err := cmd.Start(); err != nil {
 		r.Fatal(err)
 	}
-	var ids []proctree.Identity
+	var inside []proctree.Identity
+	var agent proctree.Identity
 	hanging := 0
 	for s := bufio.NewScanner(out); hanging < ownedInstances-1 && s.Scan(); {
 		word, value, _ := strings.Cut(s.Text(), " ")
-		value = strings.Trim(value, `"`)
 		switch word {
 		case "daemon", "pid":
 			// The first instance has ended by now, and its daemon with it.
-			if id, err := proctree.Identify(pidOf(r, value)); err == nil && r.suite.HostProcesses {
-				ids = append(ids, id)
+			id, err := proctree.Identify(pidOf(r, strings.Trim(value, `"`)))
+			if err != nil || !r.suite.HostProcesses {
+				continue
+			}
+			inside = append(inside, id)
+			if word == "pid" {
+				agent = id
 			}
 		case "hang":
 			hanging++
@@ -127,7 +137,33 @@ func (r *rig) killOwner() []proctree.Identity {
 	if hanging != ownedInstances-1 {
 		r.Fatalf("the node started %d agents that stay, want %d", hanging, ownedInstances-1)
 	}
-	return ids
+	r.killAgent(agent)
+	return inside
+}
+
+// killAgent kills one of the agents that the node has left, so that what it started has nobody any
+// more.
+func (r *rig) killAgent(agent proctree.Identity) {
+	r.Helper()
+	if !r.suite.HostProcesses || runtime.GOOS == "windows" {
+		return
+	}
+	p, err := os.FindProcess(agent.PID)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer p.Release()
+	if !agent.Running() {
+		r.Fatal("the agent did not outlive its node")
+	}
+	if err := p.Kill(); err != nil {
+		r.Fatal(err)
+	}
+	for end := time.Now().Add(patience); agent.Running(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.Fatal("the agent does not end")
+		}
+	}
 }
 
 func checkSweepOfNothing(r *rig) {

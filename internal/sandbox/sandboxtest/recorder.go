@@ -32,6 +32,18 @@ func (r *recorder) all() []string {
 	return slices.Clone(r.lines)
 }
 
+// tail is the end of what an agent printed, for a failure. It leaves out the environment: if the
+// driver did not keep that of the test from the agent, it is not to end in a log.
+func (r *recorder) tail() []string {
+	const most, width = 20, 200
+	lines := slices.DeleteFunc(r.all(), func(l string) bool { return strings.HasPrefix(l, "env ") })
+	lines = lines[max(0, len(lines)-most):]
+	for i, l := range lines {
+		lines[i] = l[:min(len(l), width)]
+	}
+	return lines
+}
+
 // await returns the value of the next line that begins with the word. Different processes print, so
 // that the order of lines of different words means nothing. It gives up after the time, or when done
 // is closed and there is no such line.

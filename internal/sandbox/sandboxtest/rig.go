@@ -79,7 +79,7 @@ func (r *rig) startPlan(id string, p plan.Plan) running {
 			r.Errorf("Destroy: %v", err)
 		}
 		if r.Failed() {
-			r.Logf("agent %s printed %q", id, log.all())
+			r.Logf("agent %s printed %q", id, log.tail())
 		}
 	})
 	return running{i, r, log}
@@ -97,7 +97,7 @@ func (i running) say(word string) string {
 	i.r.Helper()
 	v, ok := i.log.await(word, i.Done(), patience)
 	if !ok {
-		i.r.Fatalf("the agent did not say %s but %q", word, i.log.all())
+		i.r.Fatalf("the agent did not say %s but %q", word, i.log.tail())
 	}
 	return v
 }

@@ -72,7 +72,7 @@ func carryOut(s plan.Step, bootstrap []byte) error {
 		signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		say("deaf", "")
 	case plan.Leave:
-		return spawn("parent", s.Text)
+		return leave(s.Text)
 	case plan.Clutter:
 		return clutter()
 	case plan.Exit:
@@ -149,19 +149,34 @@ func runWhenThere(path string) error {
 	return nil
 }
 
-// spawn starts this program again in one of the parts that relative plays.
-func spawn(part string, args ...string) error {
+// leave returns when the daemon has said who it is.
+func leave(how string) error {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	err = spawn(write, "parent", how)
+	write.Close()
+	if err != nil {
+		return err
+	}
+	_, err = io.ReadFull(read, make([]byte, 1))
+	return err
+}
+
+// spawn starts this program again in one of the parts that relative plays. What it has as standard
+// input is for writing: by this the daemon tells that it is there.
+func spawn(ready *os.File, part, how string) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(exe, append([]string{part}, args...)...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd := exec.Command(exe, part, how)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = ready, os.Stdout, os.Stderr
 	detach(cmd)
-	for _, a := range args {
-		if a == plan.Bare {
-			cmd.Env = []string{}
-		}
+	if how == plan.Bare {
+		cmd.Env = []string{}
 	}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -179,13 +194,17 @@ func relative(part string, args []string) int {
 	case "hello":
 		fmt.Print("hello")
 	case "parent":
-		if err := spawn("daemon", args...); err != nil {
+		if err := spawn(os.Stdin, "daemon", args[0]); err != nil {
 			say("error", err.Error())
 			return 1
 		}
 	case "daemon":
 		signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 		say("daemon", fmt.Sprint(os.Getpid()))
+		if _, err := os.Stdin.Write([]byte{'!'}); err != nil {
+			say("error", err.Error())
+		}
+		os.Stdin.Close()
 		select {}
 	}
 	return 0
