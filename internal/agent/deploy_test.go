@@ -196,24 +196,45 @@ func TestUndeployWhileStarting(t *testing.T) {
 	t.Parallel()
 	n := startAgent(t)
 	d := n.workload("/bin/sh")
-	d.Path = "/dev/zero" // whose digest is never done
+	var reading <-chan struct{}
+	d.Path, reading = n.endless()
 	deployed := make(chan agentlink.DeployReply, 1)
 	go func() { deployed <- n.deploy(d) }()
-	reading := func() bool {
-		io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", n.cmd.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var read int
-		fmt.Sscanf(string(io), "rchar: %d", &read)
-		return read > 1<<20
-	}
-	eventually(t, "start under way", reading)
+	<-reading
 	n.undeploy(patience)
 	if r := <-deployed; r.Code != nex.CodeStartFailed || !strings.Contains(r.Error, "undeployed") {
 		t.Errorf("deploy = %+v, want code %s", r, nex.CodeStartFailed)
 	}
 	n.awaitEnd(0)
+}
+
+// endless makes a file whose digest is never done. The channel is closed when somebody reads it.
+func (n *node) endless() (path string, reading <-chan struct{}) {
+	n.t.Helper()
+	path = filepath.Join(n.dir, "endless")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			n.t.Errorf("write %s: %v", path, err)
+			return
+		}
+		n.t.Cleanup(func() { f.Close() })
+		zeros := make([]byte, 1<<20) // more than fits into a pipe that nobody reads
+		if _, err := f.Write(zeros); err != nil {
+			n.t.Errorf("write %s: %v", path, err)
+		}
+		go func() {
+			for err == nil {
+				_, err = f.Write(zeros) // until the reader is gone
+			}
+		}()
+	}()
+	return path, read
 }
 
 // eventually polls for what there is no event of.

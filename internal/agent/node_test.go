@@ -59,7 +59,7 @@ type node struct {
 	ended  chan struct{}
 
 	mu      sync.Mutex
-	changed chan struct{} // closed and replaced when the agent has said something
+	changed chan struct{} // closed and replaced when the agent has said something or ended
 	hello   *agentlink.Handshake
 	logs    []nex.LogRecord
 	exits   []nex.Exit
@@ -80,7 +80,8 @@ func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 		t.Fatal(err)
 	}
 	n.cmd = exec.Command("/proc/self/exe")
-	n.cmd.Env = []string{beAgent + "=1", "SECRET_OF_THE_AGENT=1"}
+	// With the race detector a program sleeps for a second before it ends, unless told not to.
+	n.cmd.Env = []string{beAgent + "=1", "SECRET_OF_THE_AGENT=1", "GORACE=atexit_sleep_ms=0"}
 	n.cmd.Dir = n.dir
 	n.cmd.Stdin = bytes.NewReader(n.bootstrap())
 	n.cmd.Stderr = n.stderr
@@ -91,11 +92,17 @@ func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 		t.Fatalf("start agent: %v", err)
 	}
 	go func() {
-		defer close(n.ended)
 		_ = n.cmd.Wait() // the tests look at ProcessState
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		close(n.ended)
+		n.announce()
 	}()
 	t.Cleanup(n.close)
-	n.await("handshake", func() bool { return n.hello != nil })
+	n.await("handshake", func() bool { return n.hello != nil || n.agentEnded() })
+	if n.agentEnded() {
+		t.Fatal("the agent ended at once")
+	}
 	return n
 }
 
@@ -165,6 +172,11 @@ func (n *node) hear(m *nats.Msg) {
 	default:
 		n.t.Errorf("unexpected message on %s", m.Subject)
 	}
+	n.announce()
+}
+
+// announce wakes those that await something; it is called under n.mu.
+func (n *node) announce() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }

@@ -21,6 +21,10 @@ type Conn struct {
 	answering sync.RWMutex
 }
 
+// dialTimeout bounds connecting. On a busy machine the node can be late; an agent that is later than
+// this is later than its handshake may be.
+const dialTimeout = 5 * time.Second
+
 // reconnectWait and reconnectTries bound how long an agent looks for a node that is gone: about
 // three seconds. Then the link counts as lost.
 const (
@@ -43,6 +47,7 @@ func Dial(b Bootstrap) (*Conn, error) {
 		nats.Name("nex-agent "+b.AgentID),
 		nats.Nkey(public, pair.Sign),
 		nats.CustomInboxPrefix(InboxPrefix(b.AgentID)),
+		nats.Timeout(dialTimeout),
 		nats.ReconnectWait(reconnectWait),
 		nats.MaxReconnects(reconnectTries),
 		nats.ReconnectBufSize(4<<20),

@@ -96,7 +96,7 @@ func checkProgram(info Info, t Target) error {
 
 // checkLinker decides about a program that needs a dynamic linker.
 func checkLinker(info Info, t Target) error {
-	const static = "build it statically (Go: CGO_ENABLED=0; Rust: a musl target; C: -static)"
+	const static = "build it statically (Go: CGO_ENABLED=0 and no -buildmode=pie; Rust: a musl target; C: -static)"
 	linker := clip(info.Interpreter)
 	if !t.HostLibraries {
 		return refuse("the artifact is dynamically linked (it needs %q), and the sandbox has no shared libraries: %s", linker, static)

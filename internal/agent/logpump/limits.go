@@ -6,8 +6,8 @@ import (
 	nex "github.com/nex-engine/nex"
 )
 
-// What a workload may log: a token bucket for lines and one for bytes of text, both streams
-// together. A workload that stays below the rates never loses a line; the bursts are there for
+// What a workload may log: a token bucket for lines and one for bytes, both streams together. Bytes
+// are those of the text as it goes over the link, where JSON makes six of a control character. A workload that stays below the rates never loses a line; the bursts are there for
 // programs that say much when they start or die.
 const (
 	LinesPerSecond = 2_000
@@ -23,7 +23,8 @@ const (
 )
 
 const (
-	// BatchBytes bounds the text in a batch, counting recordOverhead for each record besides.
+	// BatchBytes bounds a batch, counting recordOverhead for each record besides its text. A record
+	// that is larger, as one of control characters may be, goes alone.
 	BatchBytes = 64 << 10
 	// QuietTime is how long the program has to be silent before the beginning of a line is sent
 	// without its end, so that a prompt is seen.

@@ -2,6 +2,7 @@ package logpump_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -257,6 +258,29 @@ func TestPumpBurst(t *testing.T) {
 	if c.largest > logpump.BatchBytes {
 		t.Errorf("a batch has %d bytes, more than %d", c.largest, logpump.BatchBytes)
 	}
+}
+
+// What JSON makes larger counts as large as it becomes.
+func TestPumpControlCharacters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // time stands still, so there is the burst and no more
+		sent := 0
+		pump := logpump.New("w1", func(batch []nex.LogRecord) error {
+			b, err := json.Marshal(batch)
+			if err != nil {
+				return err
+			}
+			sent += len(b)
+			if len(batch) > 1 && len(b) > logpump.BatchBytes*11/10 {
+				t.Errorf("a batch of %d records has %d bytes, want about %d at most", len(batch), len(b), logpump.BatchBytes)
+			}
+			return nil
+		})
+		text := strings.Repeat("\x00\x1b<\"\\ \u2028", 100) + "\n"
+		pump.Run(stdout(strings.NewReader(strings.Repeat(text, 2*logpump.ByteBurst/len(text)))))
+		if sent < logpump.ByteBurst || sent > logpump.ByteBurst*3/2 {
+			t.Errorf("%d bytes were sent, want those of the burst, %d", sent, logpump.ByteBurst)
+		}
+	})
 }
 
 // A receiver that does not take anything costs lines, not the program's time.

@@ -30,6 +30,12 @@ type drops struct {
 	lines, bytes uint64
 }
 
+// queued is a record with what it takes on the link.
+type queued struct {
+	nex.LogRecord
+	cost int
+}
+
 // queue is what the readers fill and the sender empties. It is safe for concurrent use.
 type queue struct {
 	id string
@@ -38,7 +44,7 @@ type queue struct {
 
 	mu           sync.Mutex
 	lines, bytes bucket
-	records      []nex.LogRecord
+	records      []queued
 	cost         int // of records
 	seq          uint64
 	dropped      [reasons]drops
@@ -71,11 +77,12 @@ func (q *queue) offer(s source, text []byte) (why reason, ok bool) {
 		return tooSlow, false
 	}
 	q.lines.tokens--
-	q.bytes.tokens -= float64(len(text))
 	for valid := strings.ToValidUTF8(string(text), "\uFFFD"); ; {
 		// The replacement is longer than what it replaces.
 		n := wholeRunes(valid, nex.MaxLogLine)
-		q.pushLocked(nex.LogRecord{Text: valid[:n], Level: int(s.level), Stream: s.name, Time: now.UTC()})
+		size := encodedSize(valid[:n])
+		q.bytes.tokens -= float64(size)
+		q.pushLocked(size, nex.LogRecord{Text: valid[:n], Level: int(s.level), Stream: s.name, Time: now.UTC()})
 		if valid = valid[n:]; valid == "" {
 			return 0, true
 		}
@@ -110,11 +117,11 @@ func (q *queue) countLocked(why reason, lines, bytes uint64) {
 	}
 }
 
-func (q *queue) pushLocked(r nex.LogRecord) {
+func (q *queue) pushLocked(size int, r nex.LogRecord) {
 	q.seq++
 	r.Seq, r.ID = q.seq, q.id
-	q.records = append(q.records, r)
-	q.cost += costOf(r)
+	q.records = append(q.records, queued{r, size + recordOverhead})
+	q.cost += size + recordOverhead
 	if len(q.records) == 1 {
 		q.signal()
 	}
@@ -127,7 +134,19 @@ func (q *queue) signal() {
 	}
 }
 
-func costOf(r nex.LogRecord) int { return len(r.Text) + recordOverhead }
+// encodedSize is how long a text is as JSON, where some characters become an escape sequence.
+func encodedSize(text string) int {
+	size := len(text)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ', c == '<', c == '>', c == '&':
+			size += len(`\u0000`) - 1
+		case c == '"', c == '\\':
+			size++
+		}
+	}
+	return size
+}
 
 // close says that no more lines come.
 func (q *queue) close() {
@@ -144,11 +163,14 @@ func (q *queue) take(batch []nex.LogRecord) (_ []nex.LogRecord, wait time.Durati
 	defer q.mu.Unlock()
 	wait = q.reportLocked()
 	n, cost := 0, 0
-	for n < len(q.records) && (n == 0 || cost+costOf(q.records[n]) <= BatchBytes) {
-		cost += costOf(q.records[n])
-		n++
+	for ; n < len(q.records); n++ {
+		r := q.records[n]
+		if n > 0 && cost+r.cost > BatchBytes {
+			break
+		}
+		cost += r.cost
+		batch = append(batch, r.LogRecord)
 	}
-	batch = append(batch, q.records[:n]...)
 	q.cost -= cost
 	q.shiftLocked(n)
 	return batch, wait, n == 0 && q.closed
@@ -177,8 +199,9 @@ func (q *queue) reportLocked() time.Duration {
 		if d.lines == 0 {
 			continue
 		}
-		q.pushLocked(nex.LogRecord{
-			Text:   fmt.Sprintf("%d log lines (%d bytes) were dropped: %s", d.lines, d.bytes, because[why]),
+		text := fmt.Sprintf("%d log lines (%d bytes) were dropped: %s", d.lines, d.bytes, because[why])
+		q.pushLocked(len(text), nex.LogRecord{
+			Text:   text,
 			Level:  int(slog.LevelWarn),
 			Stream: nex.StreamNex,
 			Time:   time.Now().UTC(),

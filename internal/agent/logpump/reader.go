@@ -82,12 +82,14 @@ func (r *reader) recordLocked(text []byte, ended bool) {
 		return
 	}
 	rest := r.buf[r.start:r.end]
-	if last := bytes.LastIndexByte(rest, '\n'); last >= 0 {
-		rest = rest[:last+1]
-		r.queue.drop(why, uint64(bytes.Count(rest, []byte{'\n'})), uint64(len(rest)))
-		r.start += len(rest)
-		r.open = false
+	lines := bytes.Count(rest, []byte{'\n'})
+	if lines == 0 {
+		return
 	}
+	rest = rest[:bytes.LastIndexByte(rest, '\n')+1]
+	r.queue.drop(why, uint64(lines), uint64(len(rest)))
+	r.start += len(rest)
+	r.open = false
 }
 
 // flush queues the beginning of a line whose end has not come for the quiet time. What may be half
