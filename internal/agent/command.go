@@ -27,7 +27,8 @@ func Command(ctx context.Context, args []string, stdin *os.File, stdout, stderr 
 		fmt.Fprintln(stderr, "nex-agent runs a workload inside of its sandbox and is started by the node: use nex up, or nex node up.")
 		return 2
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+	// The node logs what its workloads do; from here it needs only what went wrong.
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	err := Run(ctx, Config{Bootstrap: stdin, Logger: log, TempDir: os.Getenv("TMPDIR")})
 	if err != nil {
 		log.Error("agent failed", attrError, err)

@@ -7,12 +7,10 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
+	"os"
 
 	"github.com/alecthomas/kong"
-	"github.com/willabides/kongplete"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/natsconn"
@@ -26,121 +24,89 @@ type Streams struct {
 
 // Globals are the flags of every command.
 type Globals struct {
-	natsconn.Settings `embed:""`
-
 	Namespace string           `help:"Namespace of the workloads." default:"default" env:"NEX_NAMESPACE" placeholder:"NAME" group:"nex"`
-	DataDir   string           `help:"Folder in which nodes keep their state, and where the local nex up is found." env:"NEX_DATA_DIR" placeholder:"DIR" group:"nex"`
-	LogLevel  string           `name:"loglevel" help:"Least level to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"NEX_LOGLEVEL" placeholder:"LEVEL" group:"nex"`
-	LogJSON   bool             `name:"logjson" help:"Log as JSON." env:"NEX_LOGJSON" group:"nex"`
+	DataDir   string           `help:"Folder where nodes keep their state, and where other commands find a running nex up." env:"NEX_DATA_DIR" placeholder:"DIR" group:"nex"`
+	LogLevel  string           `name:"loglevel" help:"Least level that a node logs: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"NEX_LOGLEVEL" placeholder:"LEVEL" group:"nex"`
+	LogJSON   bool             `name:"logjson" help:"Make a node log JSON." env:"NEX_LOGJSON" group:"nex"`
 	Version   kong.VersionFlag `help:"Print the version." group:"nex"`
+
+	natsconn.Settings `embed:""`
 }
 
 // commands is the command table.
 type commands struct {
 	Globals
 
-	Up         upCommand         `cmd:"" help:"Start NATS with JetStream and a node in one process."`
-	Node       nodeCommands      `cmd:"" help:"Run a node, look at nodes."`
-	Run        runCommand        `cmd:"" help:"Deploy a workload whose artifact lies somewhere already, to a node."`
-	Devrun     devrunCommand     `cmd:"" help:"Upload a file and deploy it to a node of the command's choice."`
+	Up         upCommand         `cmd:"" help:"Start a NATS server with JetStream and a node in one process."`
+	Node       nodeCommands      `cmd:"" help:"Run a node and look at nodes."`
+	Run        runCommand        `cmd:"" help:"Deploy an artifact from a URL to a node."`
+	Devrun     devrunCommand     `cmd:"" help:"Upload a file and deploy it to a node that takes it."`
 	Stop       stopCommand       `cmd:"" help:"Stop a workload."`
-	Logs       logsCommand       `cmd:"" help:"Print the logs of workloads and follow them."`
+	Logs       logsCommand       `cmd:"" help:"Print and follow the logs of workloads."`
 	Events     eventsCommand     `cmd:"" help:"Print events as they happen."`
-	Lameduck   lameduckCommand   `cmd:"" help:"Make a node refuse new workloads."`
+	Lameduck   lameduckCommand   `cmd:"" help:"Make a node take no new workloads."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
-	Completion completionCommand `cmd:"" help:"Print the shell code for completion."`
+	Completion completionCommand `cmd:"" help:"Print the code that makes a shell complete nex commands."`
 }
 
 type nodeCommands struct {
-	Up        nodeUpCommand    `cmd:"" help:"Start a node on an existing NATS system."`
+	Up        nodeUpCommand    `cmd:"" help:"Start a node on existing NATS servers."`
 	Ls        nodeLsCommand    `cmd:"" help:"List the nodes."`
 	Info      nodeInfoCommand  `cmd:"" help:"Show a node and its workloads."`
 	Probe     nodeProbeCommand `cmd:"" help:"Ask which nodes would take a workload, and why others would not."`
 	Preflight preflightCommand `cmd:"" help:"Check what a node needs on this machine."`
 }
 
-// Exit codes.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
-
 // Main runs the command line and returns the exit code. A command that runs until it is interrupted
-// ends, without failure, when ctx does.
+// ends, without failure, when ctx does. With COMP_LINE in the environment it prints what a shell
+// wants to know instead.
 func Main(ctx context.Context, args []string, streams Streams) int {
 	var table commands
-	exited := -1
-	parser, err := newParser(&table, streams, func(code int) { exited = code })
+	answered := false
+	parser, err := newParser(&table, streams, func(int) { answered = true })
 	if err != nil {
 		return report(streams.Err, err)
 	}
-	kongplete.Complete(parser, kongplete.WithExitFunc(func(code int) { exited = code }))
-	if exited >= 0 {
-		return exited
+	if os.Getenv(completeLine) != "" {
+		return report(streams.Err, complete(streams.Out, parser.Model.Node))
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	parsed, err := parser.Parse(args)
-	if exited >= 0 { // help or version was asked for and printed
-		return exited
+	parsed, err := parser.Parse(asksForHelp(args))
+	if answered { // help or version was asked for and printed
+		return exitDone
 	}
 	if err != nil {
-		return report(streams.Err, usage(err))
+		return report(streams.Err, wrongUsage(err))
 	}
 	s := &session{Globals: &table.Globals, Streams: streams}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return report(streams.Err, parsed.Run(s))
+	return report(streams.Err, inCommand(parsed.Run(s), parsed.Selected()))
 }
 
+// Keys of the groups that flags are shown in.
+const (
+	groupGlobal = "nex"
+	groupNATS   = "NATS connection"
+)
+
+// newParser makes the parser of the command table. It calls exit when it has printed what was asked
+// for, and goes on.
 func newParser(table *commands, streams Streams, exit func(int)) (*kong.Kong, error) {
-	return kong.New(table,
+	global := kong.Group{Key: groupGlobal, Title: "Global flags:"}
+	parser, err := kong.New(table,
 		kong.Name("nex"),
 		kong.Description("Nex, the NATS execution engine: deploy and run services and functions on NATS infrastructure."),
 		kong.Writers(streams.Out, streams.Err),
 		kong.Exit(exit),
 		kong.Vars{"version": nex.Version},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.ExplicitGroups([]kong.Group{
-			{Key: "nex", Title: "Nex:"},
-			{Key: "NATS connection", Title: "NATS connection:"},
-		}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.ValueFormatter(flagHelp),
+		kong.Help(printHelp),
+		kong.ExplicitGroups([]kong.Group{global, {Key: groupNATS, Title: "NATS connection flags:"}}),
 	)
-}
-
-// usageError is a failure to use the command line.
-type usageError struct {
-	err     error
-	command string // whose help to read
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func usage(err error) error {
-	u := &usageError{err: err, command: "nex"}
-	var parse *kong.ParseError
-	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-		u.command = "nex " + parse.Context.Selected().Path()
+	if err != nil {
+		return nil, err
 	}
-	return u
-}
-
-func usagef(format string, args ...any) error {
-	return &usageError{err: fmt.Errorf(format, args...), command: "nex"}
-}
-
-// report is the one place that tells people of a failure. It returns the exit code.
-func report(w io.Writer, err error) int {
-	if err == nil {
-		return exitDone
-	}
-	fmt.Fprintf(w, "nex: error: %v\n", err)
-	var wrong *usageError
-	if errors.As(err, &wrong) {
-		fmt.Fprintf(w, "nex: hint: %s --help\n", wrong.command)
-		return exitUsage
-	}
-	return exitFailed
+	parser.Model.HelpFlag.Help = "Print help."
+	parser.Model.HelpFlag.Group = &global
+	return parser, nil
 }

@@ -1,9 +1,10 @@
 package cli
 
 import (
+	_ "embed" // for the scripts
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -11,29 +12,15 @@ type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"Shell to print the code for: bash, zsh or fish."`
 }
 
-// What the shells run; nex itself answers when COMP_LINE is set. @NEX@ is the program.
-var completionScripts = map[string]string{
-	"bash": `complete -o default -C '@NEX@' nex
-`,
-	"zsh": `autoload -U +X bashcompinit && bashcompinit
-complete -o nospace -o default -C '@NEX@' nex
-`,
-	"fish": `function __complete_nex
-    set -lx COMP_LINE (commandline -cp)
-    test -z (commandline -ct)
-    and set COMP_LINE "$COMP_LINE "
-    '@NEX@'
-end
-complete -c nex -a "(__complete_nex)"
-`,
-}
-
-// Help is printed below the flags.
-func (*completionCommand) Help() string {
-	return `For bash:  nex completion bash > ~/.local/share/bash-completion/completions/nex
-For zsh:   nex completion zsh >> ~/.zshrc
-For fish:  nex completion fish > ~/.config/fish/completions/nex.fish`
-}
+// What the shells run. Each asks nex, by the path that stands for @NEX@, and falls back on files.
+var (
+	//go:embed completion/nex.bash
+	bashCompletion string
+	//go:embed completion/nex.zsh
+	zshCompletion string
+	//go:embed completion/nex.fish
+	fishCompletion string
+)
 
 // Run prints the code that makes a shell complete nex's commands, flags and values.
 func (c *completionCommand) Run(s *session) error {
@@ -41,10 +28,12 @@ func (c *completionCommand) Run(s *session) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if self, err = filepath.Abs(self); err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	quoted := strings.ReplaceAll(self, "'", `'\''`)
-	_, err = fmt.Fprint(s.Out, strings.ReplaceAll(completionScripts[c.Shell], "@NEX@", quoted))
+	script := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}[c.Shell]
+	_, err = io.WriteString(s.Out, strings.ReplaceAll(script, "@NEX@", quote(self)))
 	return err
+}
+
+// quote makes one word of a path, in all three shells.
+func quote(path string) string {
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

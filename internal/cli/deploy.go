@@ -13,9 +13,9 @@ import (
 // deployFlags are what run and devrun have in common.
 type deployFlags struct {
 	keyFlags
-	Argv            []string `help:"Argument for the program; give it once for each." placeholder:"ARG" sep:"none"`
+	Argv            []string `help:"Argument of the program; repeat the flag for more." placeholder:"ARG" sep:"none"`
 	Essential       bool     `help:"Start the workload again whenever it ends."`
-	TriggerSubjects []string `name:"trigger_subject" aliases:"trigger-subject" help:"Subject that triggers the function; give it once for each." placeholder:"SUBJECT"`
+	TriggerSubjects []string `name:"trigger_subject" aliases:"trigger-subject" help:"Subject that triggers the function; repeat the flag for more." placeholder:"SUBJECT"`
 	JSON            bool     `name:"json" help:"Print the node's answer as JSON."`
 }
 
@@ -59,7 +59,7 @@ func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d
 	if f.JSON {
 		err = s.printJSON(answer)
 	} else {
-		_, err = fmt.Fprintf(s.Out, "🚀 Workload '%s' accepted. You can now refer to this workload with ID: %s on node %s\n", answer.Name, answer.ID, d.Node)
+		err = s.print("🚀 Workload '%s' accepted. You can now refer to this workload with ID: %s on node %s", answer.Name, answer.ID, d.Node)
 	}
 	if err != nil {
 		return err

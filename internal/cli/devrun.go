@@ -23,9 +23,9 @@ type devrunCommand struct {
 	File        string   `arg:"" type:"existingfile" help:"Program, JavaScript file or WebAssembly module to run."`
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
-	Name        string        `help:"Name of the workload; made of the file's name if not given." placeholder:"NAME"`
-	Description string        `help:"Description of the workload." default:"Workload published in devmode"`
-	Grace       time.Duration `help:"Time that a workload of the same name gets to end before it is killed." default:"10s"`
+	Name        string        `help:"Name of the workload; made of the name of the file if not given." placeholder:"NAME"`
+	Description string        `help:"Description of the workload." default:"Workload published in devmode" placeholder:"TEXT"`
+	Grace       time.Duration `help:"Time that a workload of the same name gets to end before it is killed." default:"10s" placeholder:"TIME"`
 }
 
 // Run uploads, replaces and deploys.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -10,10 +12,15 @@ import (
 	"github.com/nex-engine/nex/internal/keyfile"
 )
 
+// issuerFlags name the key that a request is signed with.
+type issuerFlags struct {
+	Issuer string `help:"File with the seed of the account key that signs requests (default: ~/.nex/issuer.nk)." placeholder:"FILE" env:"NEX_ISSUER"`
+}
+
 // keyFlags name the keys that a request is signed and sealed with.
 type keyFlags struct {
-	Issuer string `help:"File with the seed of the account key that signs; made if it is missing." placeholder:"FILE" env:"NEX_ISSUER"`
-	Xkey   string `help:"File with the seed of the xkey that seals the environment; made if it is missing." placeholder:"FILE" env:"NEX_XKEY"`
+	issuerFlags
+	Xkey string `help:"File with the seed of the xkey that seals the environment (default: ~/.nex/publisher.xk)." placeholder:"FILE" env:"NEX_XKEY"`
 }
 
 // homeDir is the user's Nex folder, where the keys are.
@@ -29,7 +36,7 @@ func homeDir() (string, error) {
 }
 
 // issuer loads the issuer key; with create it makes a missing one and says so.
-func (k keyFlags) issuer(s *session, create bool) (nkeys.KeyPair, error) {
+func (k issuerFlags) issuer(s *session, create bool) (nkeys.KeyPair, error) {
 	return loadKey(s, k.Issuer, "issuer.nk", "issuer account key", keyfile.Account, create)
 }
 
@@ -47,7 +54,11 @@ func loadKey(s *session, path, file, what string, kind keyfile.Kind, create bool
 		path = filepath.Join(dir, file)
 	}
 	if !create {
-		return keyfile.Load(path, kind)
+		pair, err := keyfile.Load(path, kind)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: name the file that has it with --issuer", err)
+		}
+		return pair, err
 	}
 	pair, created, err := keyfile.LoadOrCreate(path, kind)
 	if err != nil {

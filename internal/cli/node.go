@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	nex "github.com/nex-engine/nex"
@@ -55,12 +54,12 @@ func (c *nodeInfoCommand) Run(ctx context.Context, s *session) error {
 }
 
 type nodeProbeCommand struct {
-	Arch       string            `help:"Architecture that the node must have, as Go names it." placeholder:"ARCH"`
-	OS         string            `help:"Operating system that the node must have, as Go names it." placeholder:"OS"`
-	Sandboxed  *bool             `help:"Whether the node must run workloads in a sandbox." negatable:""`
+	Arch       string            `help:"Architecture that the node must have, as Go names it: amd64, arm64." placeholder:"ARCH"`
+	OS         string            `help:"Operating system that the node must have, as Go names it: linux, darwin, windows." placeholder:"OS"`
+	Sandboxed  *bool             `help:"Demand that the node runs workloads in a sandbox, or that it does not." negatable:""`
 	MinSandbox string            `help:"Least sandbox level: none, gvisor or microvm." placeholder:"LEVEL" enum:",none,gvisor,microvm" default:""`
 	Memory     int               `help:"Memory that must be available, in MiB." placeholder:"MIB"`
-	Type       []string          `help:"Workload type that the node must run." placeholder:"TYPE" enum:"native,v8,wasm"`
+	Type       []string          `help:"Workload type that the node must run: native, v8 or wasm." placeholder:"TYPE" enum:"native,v8,wasm"`
 	Tag        map[string]string `help:"Tag that the node must have, as key=value." placeholder:"KEY=VALUE"`
 	JSON       bool              `name:"json" help:"Print JSON."`
 }
@@ -95,7 +94,7 @@ func (c *nodeProbeCommand) Run(ctx context.Context, s *session) error {
 
 type lameduckCommand struct {
 	Node string `arg:"" help:"Id of the node."`
-	keyFlags
+	issuerFlags
 	JSON bool `name:"json" help:"Print the node's answer as JSON."`
 }
 
@@ -114,7 +113,6 @@ func (c *lameduckCommand) Run(ctx context.Context, s *session) error {
 		if c.JSON {
 			return s.printJSON(answer)
 		}
-		_, err = fmt.Fprintf(s.Out, "Node %s is in lame duck mode and takes no new workloads\n", strings.TrimSpace(answer.NodeID))
-		return err
+		return s.print("Node %s is in lame duck mode and takes no new workloads", strings.TrimSpace(answer.NodeID))
 	})
 }

@@ -2,15 +2,14 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/nex-engine/nex/internal/cli/render"
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/node"
@@ -102,7 +101,7 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 
 func (s *session) printNodeReady(state upstate.State, asJSON bool) {
 	if asJSON {
-		_ = printCompact(s.Out, state)
+		_ = render.JSONLine(s.Out, state)
 		return
 	}
 	fmt.Fprintf(s.Out, "Node:     %s\n", state.NodeID)
@@ -111,6 +110,3 @@ func (s *session) printNodeReady(state upstate.State, asJSON bool) {
 	fmt.Fprintf(s.Out, "Data:     %s\n", state.DataDir)
 	fmt.Fprintln(s.Out, "ready")
 }
-
-// printCompact prints v as JSON on one line.
-func printCompact(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }

@@ -16,11 +16,11 @@ import (
 )
 
 type runCommand struct {
-	URL         string   `arg:"" help:"Where the artifact lies: nats://BUCKET/key, https://host/path, or file:///path on the node."`
+	URL         string   `arg:"" help:"URL of the artifact: nats://BUCKET/key, https://host/path, or file:///path on the node."`
 	Node        string   `arg:"" help:"Id of the node."`
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
-	Name        string `help:"Name of the workload; made of the artifact's name if not given." placeholder:"NAME"`
+	Name        string `help:"Name of the workload; made of the name of the artifact if not given." placeholder:"NAME"`
 	Type        string `help:"Type of the workload: native, v8 or wasm." enum:"native,v8,wasm" default:"native" placeholder:"TYPE"`
 	Description string `help:"Description of the workload." placeholder:"TEXT"`
 	Digest      string `help:"sha256 of the artifact in hex; read from the object store if not given." placeholder:"HEX"`

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,18 +31,24 @@ func (s *session) withClient(ctx context.Context, f func(*client.Client) error) 
 
 // style is how to print to standard output.
 func (s *session) style() render.Style {
-	return render.Style{Color: isTerminal(s.Out) && os.Getenv("NO_COLOR") == ""}
+	return render.Style{Color: isTerminal(s.Out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 // printJSON prints v as one indented document.
 func (s *session) printJSON(v any) error {
-	e := json.NewEncoder(s.Out)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return render.JSON(s.Out, v)
+}
+
+// print prints a line of text, which may be of what a node said.
+func (s *session) print(format string, args ...any) error {
+	_, err := io.WriteString(s.Out, render.Text(fmt.Sprintf(format, args...))+"\n")
+	return err
 }
 
 // say tells something that is not data.
-func (s *session) say(format string, args ...any) { fmt.Fprintf(s.Err, format+"\n", args...) }
+func (s *session) say(format string, args ...any) {
+	fmt.Fprintln(s.Err, render.Text(fmt.Sprintf(format, args...)))
+}
 
 // logger logs to standard error.
 func (s *session) logger() *slog.Logger {

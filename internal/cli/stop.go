@@ -13,9 +13,9 @@ import (
 
 type stopCommand struct {
 	Workload string `arg:"" help:"Id or name of the workload."`
-	Node     string `help:"Id of the node that it is on; looked for if not given." placeholder:"ID"`
-	keyFlags
-	Grace time.Duration `help:"Time between SIGTERM and SIGKILL." default:"10s"`
+	Node     string `help:"Id of the node that the workload is on; found if not given." placeholder:"ID"`
+	issuerFlags
+	Grace time.Duration `help:"Time that the program gets to end after SIGTERM, before SIGKILL." default:"10s" placeholder:"TIME"`
 	JSON  bool          `name:"json" help:"Print the node's answer as JSON."`
 }
 
@@ -44,8 +44,7 @@ func (c *stopCommand) Run(ctx context.Context, s *session) error {
 		if c.JSON {
 			return s.printJSON(answer)
 		}
-		_, err = fmt.Fprintf(s.Out, "Workload '%s' stopped: %s on node %s\n", answer.Name, answer.ID, w.Node)
-		return err
+		return s.print("Workload '%s' stopped: %s on node %s", answer.Name, answer.ID, w.Node)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/nex-engine/nex/internal/cli/render"
 	"github.com/nex-engine/nex/internal/datadir"
 	"github.com/nex-engine/nex/internal/embednats"
 	"github.com/nex-engine/nex/internal/natsconn"
@@ -16,8 +17,8 @@ import (
 )
 
 type upCommand struct {
-	Host       string `help:"Address to listen on (127.0.0.1 if not given)." placeholder:"ADDRESS"`
-	Port       *int   `help:"Port to listen on, 0 for any free one (4222 if not given)." placeholder:"PORT"`
+	Host       string `help:"Address to listen on (default: 127.0.0.1)." placeholder:"ADDRESS"`
+	Port       *int   `help:"Port to listen on, 0 for any free one (default: 4222)." placeholder:"PORT"`
 	NATSConfig string `name:"nats-config" help:"Configuration file of the NATS server, as nats-server reads it." placeholder:"FILE" type:"path"`
 	Account    string `name:"workload-account" help:"Account of that configuration in which the node looks for artifacts, besides the control account." placeholder:"NAME"`
 	nodeFlags
@@ -130,7 +131,7 @@ func (u *up) ready(f node.Facts) {
 // printReady prints the ready line; errors of standard output have nobody left to be told to.
 func (s *session) printReady(state upstate.State, asJSON bool) {
 	if asJSON {
-		_ = printCompact(s.Out, state)
+		_ = render.JSONLine(s.Out, state)
 		return
 	}
 	credentials := "with --nkey " + state.ControlNKey

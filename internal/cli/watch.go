@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"slices"
 	"time"
@@ -14,10 +13,10 @@ import (
 
 // watchFlags are what logs and events have in common.
 type watchFlags struct {
-	Node     string `help:"Only of this node." placeholder:"ID"`
-	Workload string `help:"Only of the workload with this id or name." placeholder:"ID|NAME"`
-	All      bool   `short:"a" help:"Of all namespaces, the nodes' own included."`
-	JSON     bool   `name:"json" help:"Print a JSON object a line."`
+	Node     string `help:"Print only what comes from this node." placeholder:"ID"`
+	Workload string `help:"Print only what is about the workload with this id or name." placeholder:"ID|NAME"`
+	All      bool   `short:"a" help:"Print what comes from all namespaces, the nodes' own included."`
+	JSON     bool   `name:"json" help:"Print one JSON object a line."`
 }
 
 func (f watchFlags) namespace(s *session) string {
@@ -30,7 +29,7 @@ func (f watchFlags) namespace(s *session) string {
 type logsCommand struct {
 	watchFlags
 	Level    string `help:"Least level to print: debug, info, warn or error." enum:"debug,info,warn,error" default:"debug" placeholder:"LEVEL"`
-	Lines    int    `short:"n" help:"Print so many of the lines that the nodes keep, before following." default:"100"`
+	Lines    int    `short:"n" help:"How many of the lines that the nodes keep to print first." default:"100" placeholder:"N"`
 	NoFollow bool   `help:"End after the lines that the nodes keep."`
 }
 
@@ -54,7 +53,7 @@ func (c *logsCommand) Run(ctx context.Context, s *session) error {
 			return nil
 		}
 		if c.JSON {
-			return json.NewEncoder(s.Out).Encode(l)
+			return render.JSONLine(s.Out, l)
 		}
 		return render.LogLine(s.Out, s.style(), l.Namespace, l.Workload, l.LogRecord)
 	}
@@ -126,7 +125,7 @@ func (c *logsCommand) kept(ctx context.Context, s *session, cl *client.Client, p
 
 type eventsCommand struct {
 	watchFlags
-	Type string `help:"Only of this type, such as workload_state." placeholder:"TYPE"`
+	Type string `help:"Print only events of this type, such as workload_state." placeholder:"TYPE"`
 }
 
 // Run prints events until it is interrupted.
@@ -139,7 +138,7 @@ func (c *eventsCommand) Run(ctx context.Context, s *session) error {
 		err := cl.WatchEvents(ctx, filter, listening, func(e nex.Event) {
 			var err error
 			if c.JSON {
-				err = json.NewEncoder(s.Out).Encode(e)
+				err = render.JSONLine(s.Out, e)
 			} else {
 				err = render.Event(s.Out, s.style(), e)
 			}

@@ -3,8 +3,6 @@ package embednats
 import (
 	"crypto/tls"
 	"testing"
-
-	"github.com/nats-io/nkeys"
 )
 
 func TestClientURL(t *testing.T) {
@@ -25,31 +23,4 @@ func TestClientURL(t *testing.T) {
 			t.Errorf("URL of %s = %s, want %s", tt.host, got, tt.want)
 		}
 	}
-}
-
-func FuzzParseKey(f *testing.F) {
-	_, seed, err := newKey()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(seed)
-	f.Add(append(seed, '\n'))
-	f.Add([]byte("-----BEGIN USER NKEY SEED-----\nSU\n------END USER NKEY SEED------\n"))
-	f.Add([]byte("SAABCDEF"))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, content []byte) {
-		k, err := parseKey(content)
-		if (k == nil) == (err == nil) {
-			t.Fatalf("parse = %v, %v", k, err)
-		}
-		if k == nil {
-			return
-		}
-		if !nkeys.IsValidPublicUserKey(k.Public()) {
-			t.Fatalf("accepted %q, whose public key %q is not a user's", content, k.Public())
-		}
-		if _, err := k.pair.Sign([]byte("x")); err != nil {
-			t.Fatalf("the key cannot sign: %v", err)
-		}
-	})
 }

@@ -38,7 +38,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Control == nil {
 		return s, nil
 	}
-	workload, _, err := newKey()
+	workload, err := newKey()
 	if err != nil {
 		return nil, err
 	}

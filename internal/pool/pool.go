@@ -289,7 +289,7 @@ func (p *Pool) start(ctx context.Context) (_ *Agent, err error) {
 	log := p.cfg.Logger.With("agent", id)
 	instance, err := p.cfg.Driver.Start(ctx, sandbox.Spec{
 		ID: id, Bootstrap: link.Bootstrap(),
-		Log: func(line string) { log.Info("agent says", "line", line) },
+		Log: func(line string) { log.Warn("agent says", "line", line) },
 	})
 	if err != nil {
 		link.Close()

@@ -1,0 +1,95 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// NodeInfo prints a node and its workloads.
+func NodeInfo(w io.Writer, s Style, id string, info nex.InfoResponse) error {
+	p := &page{}
+	p.heading("NEX Node Information")
+	p.field("Node", Text(id))
+	p.field("Xkey", Text(info.PublicXkey))
+	p.field("Version", Text(info.Version))
+	p.field("Uptime", Text(info.Uptime))
+	p.field("Tags", tags(info.Tags))
+	if m := info.Memory; m != nil {
+		p.heading("Memory in kB:")
+		p.field("Free", thousands(m.Free))
+		p.field("Available", thousands(m.Available))
+		p.field("Total", thousands(m.Total))
+	}
+	if len(info.Machines) > 0 {
+		p.heading("Workloads:")
+	}
+	for i, m := range info.Machines {
+		if i > 0 {
+			p.gap()
+		}
+		p.machine(s, m)
+	}
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// machine begins with the fields that every version shows.
+func (p *page) machine(s Style, m nex.MachineInfo) {
+	p.field("Id", Text(m.ID))
+	healthy := s.paint(text.FgGreen, "true")
+	if !m.Healthy {
+		healthy = s.paint(text.FgRed, "false")
+	}
+	p.field("Healthy", healthy)
+	p.field("Runtime", Text(m.Workload.Runtime))
+	p.field("Name", Text(m.Workload.Name))
+	p.field("Description", Text(m.Workload.Description))
+	p.field("Type", Text(string(m.Workload.Type)))
+	p.field("State", Text(string(m.State)))
+	p.field("Sandbox", s.sandbox(string(m.Sandbox)))
+	if m.Restarts > 0 {
+		p.field("Restarts", strconv.Itoa(m.Restarts))
+	}
+	if !m.Healthy || m.Restarts > 0 {
+		p.field("Reason", Text(m.Reason))
+	}
+	p.field("Triggers", strings.Join(texts(m.Triggers), ", "))
+}
+
+// page is text in fields, whose names end in one column, under headings.
+type page struct{ strings.Builder }
+
+// nameWidth is the column in which names end: the longest is Description.
+const nameWidth = 13
+
+func (p *page) heading(t string) {
+	if p.Len() > 0 {
+		p.gap()
+	}
+	p.WriteString(t + "\n\n")
+}
+
+func (p *page) gap() { p.WriteString("\n") }
+
+// field adds a line, of a value that is clean; one without value is left out.
+func (p *page) field(name, value string) {
+	if value != "" {
+		fmt.Fprintf(p, "%*s: %s\n", nameWidth, name, value)
+	}
+}
+
+func tags(m map[string]string) string {
+	list := make([]string, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, Text(k+"="+m[k]))
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,129 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/cli"
+)
+
+// Wrong usage is told in two lines, and costs nothing: nothing is printed, exit status 2.
+func TestWrongUsage(t *testing.T) {
+	tests := []struct {
+		name, line string
+		message    string
+		command    string // whose help is the hint
+	}{
+		{"unknown command", "frobnicate", `there is no command "nex frobnicate"`, "nex"},
+		{"mistyped command", "rnu", `there is no command "nex rnu": did you mean "run"?`, "nex"},
+		{"unknown command below one", "node frobnicate", `there is no command "nex node frobnicate"`, "nex node"},
+		{"mistyped command below one", "node lss", `there is no command "nex node lss": did you mean "ls"?`, "nex node"},
+		{"help for an unknown command", "help frobnicate", `there is no command "nex frobnicate"`, "nex"},
+		{"no command below one", "node", "nex node needs a command: up, ls, info, probe or preflight", "nex node"},
+		{"no arguments", "run", "nex run needs <url> <node>", "nex run"},
+		{"too few arguments", "run nats://B/k", "nex run needs <node>", "nex run"},
+		{"too many arguments", "stop one two", "unexpected argument two", "nex stop"},
+		{"unknown flag", "stop one --farce=1s", "unknown flag --farce", "nex stop"},
+		{"mistyped flag", "--vesion", `unknown flag --vesion, did you mean "--version"?`, "nex"},
+		{"no value", "logs -n", "--lines needs a value", "nex logs"},
+		{"no value of a global flag", "node ls --server", "--server needs a value", "nex node ls"},
+		{"not a number", "logs --lines=many", `--lines: expected a valid 64 bit int but got "many"`, "nex logs"},
+		{"not a time", "stop one --grace=long", `--grace: expected duration but got "long": time: invalid duration "long"`, "nex stop"},
+		{"out of range", "logs --lines=1001", "--lines must be between 0 and 1000", "nex logs"},
+		{"out of range too", "stop one --grace=-1s", "--grace must be between 0s and 10m0s", "nex stop"},
+		{"not one of few", "run nats://B/k N --type=elf", `--type must be native, v8 or wasm, not "elf"`, "nex run"},
+		{"not one of few, in a list", "node probe --type=v8,elf", `--type must be native, v8 or wasm, not "elf"`, "nex node probe"},
+		{"not one of few, or none", "node probe --min-sandbox=chroot", `--min-sandbox must be none, gvisor or microvm, not "chroot"`, "nex node probe"},
+		{"argument not one of few", "completion tcsh", `<shell> must be bash, zsh or fish, not "tcsh"`, "nex completion"},
+		{"not one of few, of a global flag", "version --loglevel=all", `--loglevel must be debug, info, warn or error, not "all"`, "nex version"},
+		{"no file", "devrun ./does-not-exist", "<file>: stat " + filepath.Join(workingDir(t), "does-not-exist") + ": no such file or directory", "nex devrun"},
+		{"no environment variable", "devrun main_test.go NAME", `"NAME" is no environment variable: write name=value`, "nex devrun"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := run(t, strings.Fields(tt.line)...)
+			want := result{2, "", "nex: error: " + tt.message + "\nnex: hint: see " + tt.command + " --help\n"}
+			if got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func workingDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestWrongValueInTheEnvironment(t *testing.T) {
+	t.Setenv("NEX_LOGLEVEL", "all")
+	got := run(t, "version")
+	if want := `--loglevel must be debug, info, warn or error, not "all"`; got.code != 2 || !strings.Contains(got.err, want) {
+		t.Errorf("got %+v, want status 2 and %q", got, want)
+	}
+}
+
+// What cannot be done without a server fails with status 1, and without a hint to the help.
+func TestFailure(t *testing.T) {
+	t.Setenv("NEX_DATA_DIR", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir()) // no NATS context
+	got := run(t, "node", "ls", "--server=nats://127.0.0.1:1", "--timeout=5s")
+	if got.code != 1 || got.out != "" || !strings.HasPrefix(got.err, "nex: error: ") || strings.Contains(got.err, "nex: hint:") {
+		t.Errorf("got %+v", got)
+	}
+	if !strings.Contains(got.err, "127.0.0.1:1") {
+		t.Errorf("the error does not name the server: %s", got.err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, line := range []string{"version", "--version"} {
+		if got, want := run(t, line), (result{0, nex.Version + "\n", ""}); got != want {
+			t.Errorf("nex %s: got %+v, want %+v", line, got, want)
+		}
+	}
+}
+
+func TestVersionAsJSON(t *testing.T) {
+	got := run(t, "version", "--json")
+	var v struct{ Version, Go, OS, Arch string }
+	if err := json.Unmarshal([]byte(got.out), &v); err != nil || got.code != 0 || got.err != "" {
+		t.Fatalf("%+v: %v", got, err)
+	}
+	if v.Version != nex.Version || v.Go != runtime.Version() || v.OS != runtime.GOOS || v.Arch != runtime.GOARCH {
+		t.Errorf("got %+v", v)
+	}
+}
+
+func TestReport(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		code int
+		want string
+	}{
+		{"nothing", nil, 0, ""},
+		{"one line", errors.New("no"), 1, "nex: error: no\n"},
+		{"several lines", errors.New("2 problems:\n  line 1: a\nline 2: b\n"), 1, "nex: error: 2 problems:\n  line 1: a\n  line 2: b\n"},
+		{"what a node forges", nex.Errorf(nex.CodeInternal, "\x1b[2Jno\nnex: hint: rm -rf\r\u202e"), 1, "nex: error: no\n  nex: hint: rm -rf��\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			if code := cli.Report(&b, tt.err); code != tt.code || b.String() != tt.want {
+				t.Errorf("got %d, %q, want %d, %q", code, b.String(), tt.code, tt.want)
+			}
+		})
+	}
+}

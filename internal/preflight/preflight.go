@@ -1,0 +1,62 @@
+// Package preflight checks what a node needs, before it is started: its configuration, NATS, its
+// programs, its data directory, and the sandboxes.
+//
+// Checks look and try, but leave nothing behind: they write no file, and the one message that they
+// publish reaches only themselves. They print nothing; what they find is a package checklist. All
+// functions are safe for concurrent use.
+package preflight
+
+import (
+	"context"
+
+	"github.com/nex-engine/nex/internal/config"
+	"github.com/nex-engine/nex/internal/preflight/checklist"
+)
+
+// MinFree is the free space below which the data directory gets a warning: 1 GiB.
+const MinFree = 1 << 30
+
+// Config says what to check.
+type Config struct {
+	// File is the configuration file.
+	File string
+	// Required says that a node would not start without File; else the defaults hold if it is missing.
+	Required bool
+	// NoSandbox allows to run without sandbox, whatever File says.
+	NoSandbox bool
+	// DataDir is the node's data directory.
+	DataDir string
+	// NATS is how the node connects.
+	NATS NATS
+}
+
+// Run makes all checks. They take as long as NATS does to answer, or until ctx ends.
+// What depends on a configuration file that cannot be read is left out, and the list says so.
+func Run(ctx context.Context, c Config) []checklist.Group {
+	group, settings := Configuration(c.File, c.Required)
+	groups := []checklist.Group{group}
+	if settings == nil {
+		defaults := config.Default()
+		return append(groups, c.NATS.Check(ctx), DataDir(c.DataDir, defaults.PIDFilepath, MinFree), unchecked())
+	}
+	settings.NoSandbox = settings.NoSandbox || c.NoSandbox
+	nats := c.NATS
+	nats.OwnServer = settings.PublicNATSServer != nil
+	return append(groups,
+		nats.Check(ctx),
+		Programs(ctx, settings.BinPath),
+		DataDir(c.DataDir, settings.PIDFilepath, MinFree),
+		Levels(settings.NoSandbox, c.File),
+		GVisor(settings.BinPath),
+		MicroVM(*settings, c.DataDir),
+	)
+}
+
+// unchecked stands for the groups that need a configuration.
+func unchecked() checklist.Group {
+	g := checklist.NewGroup("Programs and sandboxes")
+	g.Add(checklist.Item{
+		Name: "unchecked", Optional: true, Path: "(not checked)", Description: "depends on the configuration",
+	}.Missing("mend the configuration, then check again"))
+	return g
+}
