@@ -20,11 +20,11 @@ const (
 // complete prints what the word before the cursor can become, a candidate a line. Without any the
 // shell offers files.
 func complete(w io.Writer, app *kong.Node) error {
-	line := os.Getenv(completeLine)
+	line := []rune(os.Getenv(completeLine)) // the point counts characters
 	if point, err := strconv.Atoi(os.Getenv(completePoint)); err == nil && point >= 0 && point < len(line) {
 		line = line[:point]
 	}
-	for _, c := range candidates(app, line) {
+	for _, c := range candidates(app, string(line)) {
 		if _, err := fmt.Fprintln(w, c); err != nil {
 			return err
 		}

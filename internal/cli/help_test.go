@@ -79,7 +79,9 @@ func TestHelpOfEveryCommand(t *testing.T) {
 
 // Every command, argument and flag says what it is in a sentence.
 func TestHelpTextsAreSentences(t *testing.T) {
+	checked := 0
 	check := func(what, help string) {
+		checked++
 		if help == "" || !unicode.IsUpper([]rune(help)[0]) && !strings.HasPrefix(help, "sha256") || !strings.HasSuffix(help, ".") || strings.Contains(help, "  ") {
 			t.Errorf("%s: %q is no sentence", what, help)
 		}
@@ -96,15 +98,20 @@ func TestHelpTextsAreSentences(t *testing.T) {
 		}
 		return next(nil)
 	})
+	if checked < 50 {
+		t.Errorf("only %d texts were found", checked)
+	}
 }
 
 // The values that a flag can have are in its help.
 func TestHelpNamesTheValues(t *testing.T) {
 	word := regexp.MustCompile(`\w+`)
+	checked := 0
 	check := func(v *kong.Value) {
 		if v.Enum == "" {
 			return
 		}
+		checked++
 		said := word.FindAllString(v.Help, -1)
 		for _, value := range v.EnumSlice() {
 			if value != "" && !strings.Contains(" "+strings.Join(said, " ")+" ", " "+value+" ") {
@@ -123,6 +130,9 @@ func TestHelpNamesTheValues(t *testing.T) {
 		}
 		return next(nil)
 	})
+	if checked < 5 {
+		t.Errorf("only %d flags with few values were found", checked)
+	}
 }
 
 func TestFlagHelp(t *testing.T) {

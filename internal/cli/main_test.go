@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"os"
 	"strings"
@@ -12,8 +13,12 @@ import (
 
 var update = flag.Bool("update", false, "write docs/cli.md and the golden files anew")
 
-// TestMain takes away what the environment says to nex, and the width of the terminal.
+// TestMain takes away what the environment says to nex, and the width of the terminal. In a process
+// that a test starts as nex it is nex.
 func TestMain(m *testing.M) {
+	if os.Getenv(asNex) != "" {
+		os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	}
 	flag.Parse()
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")

@@ -37,7 +37,7 @@ func TestWrongUsage(t *testing.T) {
 		{"not a number", "logs --lines=many", `--lines: expected a valid 64 bit int but got "many"`, "nex logs"},
 		{"not a time", "stop one --grace=long", `--grace: expected duration but got "long": time: invalid duration "long"`, "nex stop"},
 		{"out of range", "logs --lines=1001", "--lines must be between 0 and 1000", "nex logs"},
-		{"out of range too", "stop one --grace=-1s", "--grace must be between 0s and 10m0s", "nex stop"},
+		{"out of range too", "stop one --grace=-1s", "--grace must be between 0s and 5m0s", "nex stop"},
 		{"not one of few", "run nats://B/k N --type=elf", `--type must be native, v8 or wasm, not "elf"`, "nex run"},
 		{"not one of few, in a list", "node probe --type=v8,elf", `--type must be native, v8 or wasm, not "elf"`, "nex node probe"},
 		{"not one of few, or none", "node probe --min-sandbox=chroot", `--min-sandbox must be none, gvisor or microvm, not "chroot"`, "nex node probe"},

@@ -69,7 +69,8 @@ func (c *logsCommand) Run(ctx context.Context, s *session) error {
 // follow listens first and then asks for what is kept, so that no line is missed in between; lines
 // that come both ways are printed once.
 func (c *logsCommand) follow(ctx context.Context, s *session, cl *client.Client, print func(logLine) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	outer := ctx
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	var newest map[string]time.Time
 	ready := func() {
@@ -87,8 +88,14 @@ func (c *logsCommand) follow(ctx context.Context, s *session, cl *client.Client,
 			cancel(err)
 		}
 	})
-	if cause := context.Cause(ctx); err == nil && ctx.Err() != nil && cause != context.Canceled {
-		return cause
+	return watched(outer, ctx, err)
+}
+
+// watched is the failure that ended watching: err, or what inner was cancelled with. That outer has
+// ended is none: it is how a user ends it.
+func watched(outer, inner context.Context, err error) error {
+	if err == nil && outer.Err() == nil && inner.Err() != nil {
+		return context.Cause(inner)
 	}
 	return err
 }
@@ -131,7 +138,8 @@ type eventsCommand struct {
 // Run prints events until it is interrupted.
 func (c *eventsCommand) Run(ctx context.Context, s *session) error {
 	return s.withClient(ctx, func(cl *client.Client) error {
-		ctx, cancel := context.WithCancelCause(ctx)
+		outer := ctx
+		ctx, cancel := context.WithCancelCause(outer)
 		defer cancel(nil)
 		filter := client.EventFilter{Namespace: c.namespace(s), Type: nex.EventType(c.Type), Node: c.Node, Workload: c.Workload}
 		listening := func() { s.say("Listening for events; end with Ctrl-C") }
@@ -146,9 +154,6 @@ func (c *eventsCommand) Run(ctx context.Context, s *session) error {
 				cancel(err)
 			}
 		})
-		if cause := context.Cause(ctx); err == nil && ctx.Err() != nil && cause != context.Canceled {
-			return cause
-		}
-		return err
+		return watched(outer, ctx, err)
 	})
 }

@@ -37,7 +37,7 @@ type Settings struct {
 	TLSFirst bool   `name:"tlsfirst" env:"NATS_TLS_FIRST" group:"NATS connection" help:"Do the TLS handshake before the server's greeting."`
 
 	// Timeout bounds connecting, and the wait for answers; 0 means [DefaultTimeout].
-	Timeout time.Duration `name:"timeout" env:"NATS_TIMEOUT" default:"5s" placeholder:"TIME" group:"NATS connection" help:"How long to wait for the server and for answers (${default})."`
+	Timeout time.Duration `name:"timeout" env:"NATS_TIMEOUT" default:"5s" placeholder:"TIME" group:"NATS connection" help:"How long to wait for the server and for answers."`
 	// Context is the name of a context, or the path of its .json file.
 	Context string `name:"context" env:"NATS_CONTEXT" placeholder:"NAME" group:"NATS connection" help:"NATS context to take the settings from."`
 	// NoContext keeps the selected context out; it does not go with Context.
