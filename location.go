@@ -47,6 +47,10 @@ func (l Location) Check() error {
 	if !utf8.ValidString(l.RawQuery) {
 		return complain("its query is not UTF-8")
 	}
+	// Made by hand, the fields can have what no URL has in their place.
+	if again, err := url.Parse(l.String()); err != nil || again.String() != l.String() {
+		return complain("it is not a URL")
+	}
 	switch l.Scheme {
 	case SchemeNATS:
 		if l.Host == "" || l.Key() == "" {
@@ -78,7 +82,7 @@ func (l Location) String() string { u := url.URL(l); return u.String() }
 // MarshalJSON writes the version 1 form, url.URL as an object. What that would lose, credentials and
 // bytes that are not UTF-8, makes it write the location as a string, which version 1 nodes refuse.
 func (l Location) MarshalJSON() ([]byte, error) {
-	if l.User != nil || !utf8.ValidString(l.Host+l.Path+l.Fragment) {
+	if l.User != nil || !utf8.ValidString(l.Host+"/"+l.Path+"#"+l.Fragment) {
 		return json.Marshal(l.String())
 	}
 	return json.Marshal(url.URL(l))

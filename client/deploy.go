@@ -70,6 +70,9 @@ func seal(r *nex.DeployRequest, d Deployment) error {
 	if d.Sender == nil {
 		return fmt.Errorf("seal environment: an xkey to seal it with is needed")
 	}
+	if !nex.IsXkey(d.Xkey) { // the library trusts its caller
+		return fmt.Errorf("seal environment: the node's xkey %q is none: ask the node again", d.Xkey)
+	}
 	plain, err := json.Marshal(d.Environment)
 	if err != nil {
 		return fmt.Errorf("seal environment: %w", err)

@@ -4,6 +4,7 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,7 +14,27 @@ import (
 // Write replaces the content of the file at path with data. The file has exactly the permissions
 // mode afterwards, whatever it had before. When Write fails the file is as it was and nothing else
 // is left in its directory. The directory must exist.
-func Write(path string, data []byte, mode fs.FileMode) (err error) {
+func Write(path string, data []byte, mode fs.FileMode) error {
+	return write(path, data, mode, os.Rename)
+}
+
+// Create is like Write for a file that must not exist yet: if it does, it stays as it is and the
+// error is fs.ErrExist. Of several that create one file at the same time one succeeds.
+func Create(path string, data []byte, mode fs.FileMode) error {
+	return write(path, data, mode, func(tmp, path string) error {
+		err := os.Link(tmp, path)
+		if err == nil {
+			return os.Remove(tmp)
+		}
+		if _, statErr := os.Lstat(path); errors.Is(statErr, fs.ErrNotExist) {
+			return os.Rename(tmp, path) // a file system without links
+		}
+		return fs.ErrExist
+	})
+}
+
+// write writes a temporary file and lets publish give it its name.
+func write(path string, data []byte, mode fs.FileMode, publish func(tmp, path string) error) (err error) {
 	dir, name := filepath.Split(filepath.Clean(path))
 	if dir == "" {
 		dir = "."
@@ -41,7 +62,7 @@ func Write(path string, data []byte, mode fs.FileMode) (err error) {
 	if err := tmp.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
+	if err := publish(tmp.Name(), path); err != nil {
 		return err
 	}
 	syncDir(dir)

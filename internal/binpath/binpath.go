@@ -24,8 +24,12 @@ func Find(name string, dirs []string) (string, error) {
 		}
 	}
 	for _, dir := range looked {
-		if path, err := exec.LookPath(filepath.Join(dir, file)); err == nil {
-			return filepath.Abs(path)
+		whole, err := filepath.Abs(dir) // a bare name would be looked for on the PATH
+		if err != nil {
+			return "", fmt.Errorf("find folder %s of bin_path: %w", dir, err)
+		}
+		if path, err := exec.LookPath(filepath.Join(whole, file)); err == nil {
+			return path, nil
 		}
 	}
 	if len(dirs) == 0 {

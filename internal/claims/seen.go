@@ -21,6 +21,7 @@ import (
 // A line is written but not synced: a crash of the machine, not of the node, can lose the last
 // ones. Syncing would cost every deploy more than the rest of its checks together.
 type Seen struct {
+	path  string
 	mu    sync.Mutex
 	file  *os.File
 	torn  bool             // the last write failed, maybe within a line
@@ -33,23 +34,13 @@ const minSweep = 4096
 
 // OpenSeen reads the file at path, or makes it. The caller owns the Seen and closes it.
 func OpenSeen(path string) (*Seen, error) {
-	s := &Seen{until: make(map[string]int64), next: minSweep}
+	s := &Seen{path: path, until: make(map[string]int64)}
 	if err := s.load(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read used claims: %w", err)
 	}
-	s.sweep(time.Now())
-	var lines strings.Builder
-	for id, until := range s.until {
-		lines.WriteString(line(id, until))
+	if err := s.compact(time.Now()); err != nil {
+		return nil, err
 	}
-	if err := atomicfile.Write(path, []byte(lines.String()), 0o600); err != nil {
-		return nil, fmt.Errorf("write used claims: %w", err)
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open used claims: %w", err)
-	}
-	s.file = file
 	return s, nil
 }
 
@@ -87,7 +78,8 @@ func (s *Seen) Add(id string, until time.Time) (bool, error) {
 		return false, nil
 	}
 	if len(s.until) >= s.next {
-		s.sweep(time.Now())
+		// When that fails the file goes on growing until the next time.
+		_ = s.compact(time.Now())
 	}
 	text := line(id, until.Unix())
 	if s.torn { // keep this one apart from what a full disk has left of the one before
@@ -102,14 +94,29 @@ func (s *Seen) Add(id string, until time.Time) (bool, error) {
 	return true, nil
 }
 
-// sweep drops what has expired from memory; the file shrinks when it is next opened.
-func (s *Seen) sweep(now time.Time) {
+// compact drops what has expired from memory and from the file.
+func (s *Seen) compact(now time.Time) error {
+	var lines strings.Builder
 	for id, until := range s.until {
 		if until < now.Unix() {
 			delete(s.until, id)
+			continue
 		}
+		lines.WriteString(line(id, until))
 	}
 	s.next = max(minSweep, 2*len(s.until))
+	if err := atomicfile.Write(s.path, []byte(lines.String()), 0o600); err != nil {
+		return fmt.Errorf("write used claims: %w", err)
+	}
+	file, err := os.OpenFile(s.path, os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("open used claims: %w", err)
+	}
+	if s.file != nil {
+		_ = s.file.Close() // it has no name any more
+	}
+	s.file, s.torn = file, false
+	return nil
 }
 
 // Close closes the file.

@@ -57,7 +57,8 @@ func parse(seed string, kind Kind) (nkeys.KeyPair, error) {
 }
 
 // LoadOrCreate reads the seed in the file at path, or makes a new key and the file, with mode 0600,
-// and the folder that it lies in, with mode 0700. It reports whether it made them.
+// and the folder that it lies in, with mode 0700. It reports whether it made the key; of several that
+// do so at the same time all get the one key that stays.
 func LoadOrCreate(path string, kind Kind) (pair nkeys.KeyPair, created bool, err error) {
 	pair, err = Load(path, kind)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +75,12 @@ func LoadOrCreate(path string, kind Kind) (pair nkeys.KeyPair, created bool, err
 	if err != nil {
 		return nil, false, fmt.Errorf("create %s: %w", kind.name, err)
 	}
-	if err := atomicfile.Write(path, append(seed, '\n'), 0o600); err != nil {
+	err = atomicfile.Create(path, append(seed, '\n'), 0o600)
+	if errors.Is(err, fs.ErrExist) { // somebody was faster
+		pair, err = Load(path, kind)
+		return pair, false, err
+	}
+	if err != nil {
 		return nil, false, fmt.Errorf("write %s: %w", kind.name, err)
 	}
 	return pair, true, nil

@@ -80,6 +80,39 @@ func TestDamagedFileIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestLoadOrCreateAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key.nk")
+	keys, made := make(chan string, 16), make(chan bool, 16)
+	for range cap(keys) {
+		go func() {
+			pair, created, err := keyfile.LoadOrCreate(path, keyfile.Account)
+			key := ""
+			if err == nil {
+				key, err = pair.PublicKey()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			keys <- key
+			made <- created
+		}()
+	}
+	first, creators := <-keys, 0
+	for range cap(keys) - 1 {
+		if key := <-keys; key != first {
+			t.Errorf("two keys: %s and %s", first, key)
+		}
+	}
+	for range cap(made) {
+		if <-made {
+			creators++
+		}
+	}
+	if creators != 1 {
+		t.Errorf("%d callers made the key, want one", creators)
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte("SAABCDEF"))
 	f.Add([]byte("-----BEGIN USER NKEY SEED-----\nSU\n------END USER NKEY SEED------\n"))
