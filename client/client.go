@@ -1,9 +1,3 @@
-// Package client is the Go client of the control API: what the nex command uses, and what other
-// programs can use to discover nodes, and to deploy, watch and stop workloads.
-//
-// A [Client] works on a NATS connection that its caller owns. Nothing runs in the background
-// between calls; WatchEvents and FollowLogs run until their context ends. Failures that a node
-// reports are [nex.Error] values, to be told apart with errors.Is or [nex.CodeOf].
 package client
 
 import (
@@ -11,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,6 +29,7 @@ type Config struct {
 	// Wait bounds the wait for the first answer of a request to all nodes; 0 means DefaultWait.
 	Wait time.Duration
 	// Stall ends a request to all nodes once no answer has come for so long; 0 means DefaultStall.
+	// Besides, such a request ends when Wait and Timeout are over, however many answer.
 	Stall time.Duration
 }
 
@@ -60,29 +56,73 @@ func New(nc *nats.Conn, cfg Config) *Client {
 	return &Client{nc: nc, cfg: cfg}
 }
 
+// nodeRequest sends a request within the namespace to one node.
+func (c *Client) nodeRequest(ctx context.Context, op nex.Op, node string, body, out any, timeout time.Duration) error {
+	return c.request(ctx, nex.Request{Op: op, Namespace: c.cfg.Namespace, Node: node}, body, out, timeout)
+}
+
 // request sends a request to one node and decodes its answer into out.
 func (c *Client) request(ctx context.Context, r nex.Request, body, out any, timeout time.Duration) error {
+	if err := checkNode(r.Node); err != nil {
+		return err
+	}
+	if _, err := nex.ParseRequest(r.Subject()); err != nil {
+		return err
+	}
 	data, err := encode(body)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	msg, err := c.nc.RequestWithContext(ctx, r.Subject(), data)
-	if err != nil {
-		return requestError(r, err, timeout)
+	msg, err := c.nc.RequestWithContext(bounded, r.Subject(), data)
+	switch {
+	case err == nil:
+		return nex.DecodeReply(nex.ResponseType(r.Op), msg.Data, out)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s request to node %s: %w", r.Op, r.Node, context.Cause(ctx))
 	}
-	return nex.DecodeReply(nex.ResponseType(r.Op), msg.Data, out)
+	return c.requestError(r, err, timeout)
 }
 
-func requestError(r nex.Request, err error, timeout time.Duration) error {
+func (c *Client) requestError(r nex.Request, err error, timeout time.Duration) error {
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nex.Errorf(nex.CodeNodeNotFound, "no node %s answers: list the nodes with nex node ls, and check that the connection may use $NEX.>", r.Node)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		if denied := c.denied(r.Subject()); denied != nil {
+			return denied
+		}
 		return nex.Errorf(nex.CodeTimeout, "node %s did not answer %s within %s: allow more time with --timeout", r.Node, r.Op, timeout)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return nex.Errorf(nex.CodeRequestTooLarge, "the request is larger than the max_payload of the NATS server, %d bytes: make argv and environment smaller", c.nc.MaxPayload())
 	}
 	return fmt.Errorf("%s request to node %s: %w", r.Op, r.Node, err)
+}
+
+// denied returns an error if the NATS server has let the connection know that it may not use the
+// subject. The server says so on the side: what was published just gets lost.
+func (c *Client) denied(subject string) error {
+	err := c.nc.LastError()
+	if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`) {
+		return fmt.Errorf("the connection may not use subject %s: allow it to its user on the NATS server: %w", subject, nats.ErrPermissionViolation)
+	}
+	return nil
+}
+
+// checkNamespace also lets the nodes' own namespace pass, in which there is something to see.
+func checkNamespace(namespace string) error {
+	if namespace == nex.SystemNamespace {
+		return nil
+	}
+	return nex.CheckNamespace(namespace)
+}
+
+func checkNode(node string) error {
+	if !nex.IsNodeID(node) {
+		return nex.Errorf(nex.CodeNodeNotFound, "%.64q is not a node id: list the nodes with nex node ls", node)
+	}
+	return nil
 }
 
 func encode(body any) ([]byte, error) {

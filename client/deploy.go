@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,7 +59,7 @@ func (c *Client) Deploy(ctx context.Context, d Deployment) (nex.RunResponse, err
 	if err != nil {
 		return answer, err
 	}
-	err = c.nodeRequest(ctx, nex.OpDeploy, d.Node, r, &answer)
+	err = c.nodeRequest(ctx, nex.OpDeploy, d.Node, r, &answer, c.cfg.Timeout)
 	return answer, err
 }
 
@@ -68,10 +69,10 @@ func seal(r *nex.DeployRequest, d Deployment) error {
 		return nil
 	}
 	if d.Sender == nil {
-		return fmt.Errorf("seal environment: an xkey to seal it with is needed")
+		return errors.New("seal environment: an xkey to seal it with is needed: set Sender")
 	}
-	if !nex.IsXkey(d.Xkey) { // the library trusts its caller
-		return fmt.Errorf("seal environment: the node's xkey %q is none: ask the node again", d.Xkey)
+	if !nex.IsXkey(d.Xkey) { // the library panics on some that are not
+		return fmt.Errorf("seal environment: %.64q is not a public xkey: use the target_xkey that the node answers to a ping", d.Xkey)
 	}
 	plain, err := json.Marshal(d.Environment)
 	if err != nil {
@@ -79,7 +80,7 @@ func seal(r *nex.DeployRequest, d Deployment) error {
 	}
 	sealed, err := d.Sender.Seal(plain, d.Xkey)
 	if err != nil {
-		return fmt.Errorf("seal environment to xkey %q: %w", d.Xkey, err)
+		return fmt.Errorf("seal environment to xkey %s: %w", d.Xkey, err)
 	}
 	r.Environment = base64.StdEncoding.EncodeToString(sealed)
 	r.SenderPublicKey, err = d.Sender.PublicKey()
@@ -94,7 +95,8 @@ type Stopping struct {
 	Node, ID, Name string
 	// Issuer is the key that signed the deployment.
 	Issuer nkeys.KeyPair
-	// Grace is the time between SIGTERM and SIGKILL; 0 means the node's default of 10 s.
+	// Grace is the time between SIGTERM and SIGKILL, to the millisecond; 0 means the node's default of
+	// 10 s.
 	Grace time.Duration
 }
 
@@ -109,16 +111,14 @@ func (c *Client) Stop(ctx context.Context, s Stopping) (nex.StopResponse, error)
 	if err != nil {
 		return answer, err
 	}
-	r := nex.Request{Op: nex.OpStop, Namespace: c.cfg.Namespace, Node: s.Node}
-	if _, err := nex.ParseRequest(r.Subject()); err != nil {
-		return answer, err
-	}
-	wait := c.cfg.Timeout + s.Grace
-	if s.Grace == 0 {
+	// A shorter grace period than a millisecond is not none, which would mean the default.
+	grace := (s.Grace + time.Millisecond - 1).Truncate(time.Millisecond)
+	wait := c.cfg.Timeout + grace
+	if grace == 0 {
 		wait = c.cfg.Timeout + defaultGrace
 	}
-	err = c.request(ctx, r, nex.StopRequest{
-		WorkloadID: s.ID, WorkloadJWT: token, TargetNode: s.Node, GraceMillis: int(s.Grace.Milliseconds()),
+	err = c.nodeRequest(ctx, nex.OpStop, s.Node, nex.StopRequest{
+		WorkloadID: s.ID, WorkloadJWT: token, TargetNode: s.Node, GraceMillis: int(grace.Milliseconds()),
 	}, &answer, wait)
 	return answer, err
 }
@@ -127,11 +127,11 @@ func (c *Client) Stop(ctx context.Context, s Stopping) (nex.StopResponse, error)
 // issuers; it may be nil.
 func (c *Client) LameDuck(ctx context.Context, node string, issuer nkeys.KeyPair) (nex.LameDuckResponse, error) {
 	var answer nex.LameDuckResponse
-	if !nex.IsNodeID(node) {
-		return answer, nex.Errorf(nex.CodeNodeNotFound, "%q is not a node id: list the nodes with nex node ls", node)
-	}
 	var body nex.LameDuckRequest
 	if issuer != nil {
+		if err := checkNode(node); err != nil {
+			return answer, err
+		}
 		token, err := claims.Sign(issuer, claims.Claims{Subject: node, Node: node})
 		if err != nil {
 			return answer, err

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,104 +20,156 @@ import (
 type Upload struct {
 	Bucket, Key string
 	JSDomain    string
-	Content     io.ReadSeeker
-	// Progress is called with the number of bytes sent after each piece; optional.
+	// Content is read from its start to its end, twice.
+	Content io.ReadSeeker
+	// Progress is called with the number of bytes sent after each piece; optional. What lies there
+	// already is not sent.
 	Progress func(sent int64)
 }
 
+// pieceTimeout bounds the wait for JetStream to acknowledge one piece of an artifact. The library's
+// five seconds are too short: what the system holds back for sending over a slow line takes longer
+// than that to get away.
+const pieceTimeout = 2 * time.Minute
+
 // Upload puts an artifact into an object store of the connection's account, whose bucket it makes
 // if it is missing, and returns where it lies and its sha256 in hex. Content that lies there already
-// is not sent again.
+// is not sent again. How long it may take is up to ctx: it fails by itself only when JetStream does
+// not answer any more. A failed upload leaves what lay there before.
 func (c *Client) Upload(ctx context.Context, u Upload) (nex.Location, string, error) {
 	location := nex.Location{Scheme: nex.SchemeNATS, Host: u.Bucket, Path: "/" + u.Key}
+	if err := location.Check(); err != nil {
+		return location, "", err
+	}
 	digest, err := digestOf(u.Content)
 	if err != nil {
 		return location, "", fmt.Errorf("read artifact: %w", err)
 	}
 	if err := c.upload(ctx, u, digest); err != nil {
-		return location, "", uploadError(u, err)
+		return location, "", storeError(location, err)
 	}
 	return location, hex.EncodeToString(digest), nil
 }
 
 func (c *Client) upload(ctx context.Context, u Upload, digest []byte) error {
-	store, err := c.openStore(ctx, u)
+	js, err := jetStream(c.nc, u.JSDomain, jetstream.WithDefaultTimeout(pieceTimeout))
 	if err != nil {
 		return err
 	}
-	info, err := store.GetInfo(ctx, u.Key)
-	if err == nil && info.Digest == objectDigest(digest) {
-		return nil
-	}
-	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+	store, there, err := c.openStore(ctx, js, u)
+	if err != nil || there == objectDigest(digest) {
 		return err
 	}
-	_, err = store.Put(ctx, jetstream.ObjectMeta{Name: u.Key}, &countingReader{u.Content, 0, u.Progress})
+	// The end of ctx reaches the library as a failure to read: it removes then what it has sent.
+	longer, cancel := outliving(ctx, c.cfg.Timeout)
+	defer cancel()
+	info, err := store.Put(longer, jetstream.ObjectMeta{Name: u.Key}, &sending{ctx: ctx, content: u.Content, progress: u.Progress})
+	switch {
+	case err == nil && info.Digest != objectDigest(digest):
+		return errors.New("the artifact was changed while it was sent: upload it again")
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
 	return err
 }
 
-func (c *Client) openStore(ctx context.Context, u Upload) (jetstream.ObjectStore, error) {
-	js, err := jetStream(c.nc, u.JSDomain)
-	if err != nil {
-		return nil, err
+// outliving makes a context that ends when ctx has ended for so long. Cancel ends it at once.
+func outliving(ctx context.Context, by time.Duration) (longer context.Context, cancel func()) {
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		timer := time.NewTimer(by)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			end()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		end()
+		if !stop() {
+			<-ended
+		}
 	}
-	store, err := js.ObjectStore(ctx, u.Bucket)
+}
+
+// openStore opens the bucket, or makes it, and returns the digest of what lies there already.
+func (c *Client) openStore(ctx context.Context, js jetstream.JetStream, u Upload) (store jetstream.ObjectStore, digest string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	store, err = js.ObjectStore(ctx, u.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: u.Bucket, Description: "Artifacts of Nex workloads"})
+		store, err = js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: u.Bucket, Description: "Artifacts of Nex workloads"})
 	}
-	return store, err
+	if errors.Is(err, jetstream.ErrBucketExists) { // somebody else has made it at the same time
+		store, err = js.ObjectStore(ctx, u.Bucket)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	info, err := store.GetInfo(ctx, u.Key)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return store, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return store, info.Digest, nil
 }
 
 // StoredDigest returns the sha256, in hex, of an artifact in an object store of the connection's
 // account, as the store says it.
 func (c *Client) StoredDigest(ctx context.Context, location nex.Location, jsDomain string) (string, error) {
-	u := Upload{Bucket: location.Bucket(), Key: location.Key()}
 	js, err := jetStream(c.nc, jsDomain)
 	if err != nil {
-		return "", uploadError(u, err)
+		return "", storeError(location, err)
 	}
-	store, err := js.ObjectStore(ctx, u.Bucket)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	store, err := js.ObjectStore(ctx, location.Bucket())
 	if err != nil {
-		return "", uploadError(u, err)
+		return "", storeError(location, err)
 	}
-	info, err := store.GetInfo(ctx, u.Key)
+	info, err := store.GetInfo(ctx, location.Key())
 	if err != nil {
-		return "", uploadError(u, err)
+		return "", storeError(location, err)
 	}
-	if len(info.Digest) != len(objectDigest(make([]byte, sha256.Size))) {
-		return "", fmt.Errorf("the object store does not know the sha256 of %s: upload it again", location)
-	}
-	sum, err := base64.URLEncoding.DecodeString(info.Digest[len(digestPrefix):])
-	if err != nil {
+	sum, err := jetstream.DecodeObjectDigest(info.Digest)
+	if err != nil || info.Digest != objectDigest(sum) || len(sum) != sha256.Size {
 		return "", fmt.Errorf("the object store does not know the sha256 of %s: upload it again", location)
 	}
 	return hex.EncodeToString(sum), nil
 }
 
-func jetStream(nc *nats.Conn, domain string) (jetstream.JetStream, error) {
+func jetStream(nc *nats.Conn, domain string, opts ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
 	if domain != "" {
-		return jetstream.NewWithDomain(nc, domain)
+		return jetstream.NewWithDomain(nc, domain, opts...)
 	}
-	return jetstream.New(nc)
+	return jetstream.New(nc, opts...)
 }
 
-func uploadError(u Upload, err error) error {
-	at := (&url.URL{Scheme: nex.SchemeNATS, Host: u.Bucket, Path: "/" + u.Key}).String()
+// storeError gives what an object store says about an artifact a code and words.
+func storeError(at nex.Location, err error) error {
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
 		return nex.Errorf(nex.CodeArtifactUnavailable, "%s is out of reach because JetStream is not enabled for this account: enable it on the NATS server", at)
 	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrObjectNotFound):
 		return nex.Errorf(nex.CodeArtifactNotFound, "%s does not exist: upload it with nats object put", at)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
+		return nex.Errorf(nex.CodeTimeout, "JetStream did not answer in time about %s: check the NATS server, or allow more time with --timeout", at)
 	}
 	return fmt.Errorf("object store %s: %w", at, err)
 }
 
-const digestPrefix = "SHA-256="
-
 // objectDigest is how the object store writes a sha256.
-func objectDigest(sum []byte) string { return digestPrefix + base64.URLEncoding.EncodeToString(sum) }
+func objectDigest(sum []byte) string { return "SHA-256=" + base64.URLEncoding.EncodeToString(sum) }
 
 func digestOf(content io.ReadSeeker) ([]byte, error) {
+	if _, err := content.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	hash := sha256.New()
 	if _, err := io.Copy(hash, content); err != nil {
 		return nil, err
@@ -128,18 +180,22 @@ func digestOf(content io.ReadSeeker) ([]byte, error) {
 	return hash.Sum(nil), nil
 }
 
-// countingReader tells how much of it has been read.
-type countingReader struct {
-	io.Reader
+// sending reads content that is on its way, until ctx ends, and tells how much of it was read.
+type sending struct {
+	ctx      context.Context
+	content  io.Reader
 	read     int64
 	progress func(int64)
 }
 
-func (r *countingReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.read += int64(n)
-	if r.progress != nil && n > 0 {
-		r.progress(r.read)
+func (s *sending) Read(p []byte) (int, error) {
+	if s.ctx.Err() != nil {
+		return 0, context.Cause(s.ctx)
+	}
+	n, err := s.content.Read(p)
+	s.read += int64(n)
+	if s.progress != nil && n > 0 {
+		s.progress(s.read)
 	}
 	return n, err
 }

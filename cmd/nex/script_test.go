@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/nex-engine/nex/internal/nextest"
 )
 
+// binDir has the programs that scripts run: nex, nex-agent, nats, echoservice and testprog.
 var binDir string
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binDir = dir
-	for _, build := range []func(string) error{nextest.Build, nextest.BuildNATS} {
+	for _, build := range []func(string) error{nextest.BuildNex, nextest.BuildAgent, nextest.BuildWorkloads, nextest.BuildNATS} {
 		if err := build(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -41,114 +41,72 @@ func run(m *testing.M) int {
 }
 
 // TestScripts runs testdata/script/*.txtar: sessions of a user with the real programs. Besides the
-// commands of testscript there are
+// commands of testscript there are, to run something beside the script,
 //
-//	up [flags]        start nex up --json without sandbox on a free port, and set NATS_URL,
-//	                  NODE_ID, CONTROL_URL, CONTROL_NKEY and UP_PID
-//	down              stop it, and fail if it does not end with status 0
-//	kill-up           end it as kill -9 does
-//	eventually CMD…   run a command until it succeeds, for 10 s at most
-//	gone PATTERN      wait until no process has PATTERN in its command line, for 10 s at most
+//	up [FLAG…]            start nex up --json without sandbox on a free port, and set NATS_URL,
+//	                      NODE_ID, CONTROL_URL, CONTROL_NKEY, DATA_DIR and UP_PID
+//	node-up [FLAG…]       the same with nex node up --json; the flags say where NATS is
+//	down                  stop the one started last, and fail if it does not end with status 0
+//	kill-up               end it as kill -9 does
+//	start NAME CMD…       start any command
+//	says NAME REGEXP      wait until what it has printed matches
+//	end NAME              stop it, and fail if it does not end with status 0
+//	nats-server FILE      start a NATS server with a configuration file, and set SERVER_URL
+//	nats-server -operator start one that trusts an operator, and set SERVER_CREDS too
+//
+// and, to look at what has happened,
+//
+//	eventually CMD…       run a command until it succeeds
+//	exits STATUS CMD…     run a command, and fail unless it ends with the status
+//	sentence REGEXP       fail unless standard error was one line, "nex: error: " and a match
+//	capture NAME REGEXP   set a variable to the group of the match in standard output
+//	gone TEXT             wait until no process has the text among its arguments
+//	agents-gone DIR       wait until no agent of the node with that data directory runs
+//
+// Nothing is waited for longer than nextest.Patience, and all scripts together may take as long as
+// scriptsTimeout.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: setup,
+		// Else a command that should have been refused, and serves instead, would do so till the end.
+		Deadline: time.Now().Add(scriptsTimeout),
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"up":         up,
-			"down":       down,
-			"kill-up":    killUp,
-			"eventually": eventually,
-			"gone":       gone,
+			"up":          up,
+			"node-up":     nodeUp,
+			"down":        down,
+			"kill-up":     killUp,
+			"start":       start,
+			"says":        says,
+			"end":         end,
+			"nats-server": natsServer(t),
+			"eventually":  eventually,
+			"exits":       exits,
+			"sentence":    sentence,
+			"capture":     capture,
+			"gone":        gone,
+			"agents-gone": agentsGone,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
 }
 
+const scriptsTimeout = 3 * time.Minute
+
+// setup gives a script a home of its own and the programs. What the user of the tests has in the
+// environment does not count.
 func setup(env *testscript.Env) error {
 	home := filepath.Join(env.WorkDir, "home")
 	env.Setenv("PATH", binDir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("BIN", binDir)
 	env.Setenv("HOME", home)
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config")) // without it contexts are those of whoever runs the tests
 	env.Setenv("NO_COLOR", "1")
-	env.Values[runningKey] = &runningUp{}
+	for _, variable := range nextest.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		env.Setenv(name, value)
+	}
+	env.Values[runningKey] = &running{started: map[string]*nextest.Process{}}
 	return os.MkdirAll(home, 0o700)
-}
-
-// runningUp is the nex up of one script.
-type runningUp struct{ process *nextest.Process }
-
-const runningKey = "running"
-
-func running(ts *testscript.TestScript) *runningUp { return ts.Value(runningKey).(*runningUp) }
-
-func mustRun(ts *testscript.TestScript) *nextest.Process {
-	p := running(ts).process
-	if p == nil {
-		ts.Fatalf("nex up does not run")
-	}
-	return p
-}
-
-func up(ts *testscript.TestScript, neg bool, args []string) {
-	if neg {
-		ts.Fatalf("use: ! exec nex up")
-	}
-	cmd := exec.Command(filepath.Join(binDir, "nex"), append([]string{"up", "--json", "--no-sandbox", "--port", "0"}, args...)...)
-	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"HOME", "PATH", "NEX_DATA_DIR", "NEX_HOME", "TMPDIR"} {
-		if value := ts.Getenv(name); value != "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
-	p, err := nextest.StartReady(cmd)
-	ts.Check(err)
-	ts.Defer(p.Kill)
-	running(ts).process = p
-	ts.Setenv("NATS_URL", p.Ready.NATSURL)
-	ts.Setenv("CONTROL_URL", p.Ready.ControlURL)
-	ts.Setenv("CONTROL_NKEY", p.Ready.ControlNKey)
-	ts.Setenv("NODE_ID", p.Ready.NodeID)
-	ts.Setenv("UP_PID", fmt.Sprint(p.PID()))
-}
-
-func down(ts *testscript.TestScript, _ bool, _ []string) {
-	p := mustRun(ts)
-	if err := p.Stop(); err != nil {
-		ts.Fatalf("nex up: %v\n%s", err, p.Log())
-	}
-}
-
-func killUp(ts *testscript.TestScript, _ bool, _ []string) { mustRun(ts).Kill() }
-
-// patience bounds what happens soon, on a slow machine with the race detector.
-const patience = 10 * time.Second
-
-// until calls try, less and less often, until it is true.
-func until(ts *testscript.TestScript, what string, try func() bool) {
-	deadline := time.Now().Add(patience)
-	for wait := 5 * time.Millisecond; !try(); wait = min(2*wait, 200*time.Millisecond) {
-		if time.Now().After(deadline) {
-			ts.Fatalf("not within %s: %s", patience, what)
-		}
-		time.Sleep(wait)
-	}
-}
-
-func eventually(ts *testscript.TestScript, neg bool, args []string) {
-	until(ts, strings.Join(args, " "), func() bool { return (ts.Exec(args[0], args[1:]...) == nil) != neg })
-}
-
-func gone(ts *testscript.TestScript, _ bool, args []string) {
-	until(ts, "gone "+args[0], func() bool {
-		entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
-		ts.Check(err)
-		for _, e := range entries {
-			line, err := os.ReadFile(e)
-			if err == nil && strings.Contains(string(line), args[0]) {
-				return false
-			}
-		}
-		return true
-	})
 }

@@ -2,52 +2,30 @@
 // are the operations on $NEX.>, and the publisher of events and logs.
 //
 // An endpoint decodes a request with the pure decoders of package nex, calls the node, and encodes
-// the answer. Everything that is refused is refused with a [nex.Error].
+// the answer. Everything that is refused is refused with a [nex.Error], which is answered as the
+// error of the reply and in the headers of micro services.
+//
+// The requests of one endpoint are looked at one after the other, in the order in which they arrive;
+// what takes its time, starting and stopping workloads, goes on beside that. Requests to all nodes
+// that do not concern this one are not answered.
 package control
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
-	"github.com/nats-io/nkeys"
 
 	nex "github.com/nex-engine/nex"
-	"github.com/nex-engine/nex/internal/claims"
-	"github.com/nex-engine/nex/internal/workload"
 )
 
 // ServiceName is the name of the NATS micro service that a node is.
 const ServiceName = "nex-node"
-
-// Config is what the API is about. All fields but those marked optional are required.
-type Config struct {
-	Conn   *nats.Conn // the control connection; outlives the Service
-	NodeID string
-	Nexus  string
-	Xkey   nkeys.KeyPair // opens environments
-	// Tags of the node, without the lame duck tag, which the Service adds.
-	Tags         map[string]string
-	OS, Arch     string
-	Sandbox      nex.SandboxLevel
-	Types        []nex.WorkloadType // that the node runs
-	DenySubjects []string           // optional, besides nex.ReservedSubjects
-	// DefaultEnvironment is added to the environment of native workloads where they do not set it
-	// themselves; optional.
-	DefaultEnvironment map[string]string
-
-	Verifier   *claims.Verifier
-	Workloads  *workload.Manager
-	IdleAgents func() int
-	Publisher  *Publisher
-	Logger     *slog.Logger
-}
 
 // Service answers the control API until it is closed. It is safe for concurrent use.
 type Service struct {
@@ -55,19 +33,30 @@ type Service struct {
 	xkey     string // public
 	started  time.Time
 	lameDuck atomic.Bool
+	micro    micro.Service
+	slots    chan struct{} // a deploy in progress each
 
 	ctx    context.Context // bounds what runs on behalf of requests
 	cancel context.CancelFunc
+
+	mu     sync.Mutex // held to join group, and to set closed
+	closed bool       // no more may join group
 	group  sync.WaitGroup
-	slots  chan struct{} // a deploy or stop in progress each
-	micro  micro.Service
 }
 
-// maxInProgress bounds the deploys and stops that are worked on at one time; more wait.
+// maxInProgress bounds the deploys that are worked on at one time; more wait. Stops do not wait for
+// deploys, nor for each other: one may take as long as the grace period of its workload.
 const maxInProgress = 256
 
-// Start registers the endpoints. The caller owns the Service and closes it.
+// registerTimeout bounds the wait for the NATS server to take in the endpoints.
+const registerTimeout = 10 * time.Second
+
+// Start registers the endpoints; when it returns, requests are answered. The caller owns the Service
+// and closes it. When Start fails nothing of it is left.
 func Start(cfg Config) (*Service, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
 	xkey, err := cfg.Xkey.PublicKey()
 	if err != nil {
 		return nil, fmt.Errorf("control API: read xkey: %w", err)
@@ -95,7 +84,7 @@ func (s *Service) register() error {
 		return fmt.Errorf("control API: add micro service: %w", err)
 	}
 	s.micro = service
-	any, me := "*", s.cfg.NodeID
+	anyone, me := "*", s.cfg.NodeID
 	for _, e := range []struct {
 		name    string
 		at      nex.Request
@@ -104,12 +93,12 @@ func (s *Service) register() error {
 		{"PING", nex.Request{Op: nex.OpPing}, s.ping},
 		{"PING-NODE", nex.Request{Op: nex.OpPing, Node: me}, s.ping},
 		{"AUCTION", nex.Request{Op: nex.OpAuction}, s.auction},
-		{"WPING", nex.Request{Op: nex.OpWorkloadPing, Namespace: any}, s.workloadPing},
-		{"WPING-WORKLOAD", nex.Request{Op: nex.OpWorkloadPing, Namespace: any, Workload: any}, s.workloadPing},
-		{"INFO", nex.Request{Op: nex.OpInfo, Namespace: any, Node: me}, s.info},
-		{"DEPLOY", nex.Request{Op: nex.OpDeploy, Namespace: any, Node: me}, s.deploy},
-		{"STOP", nex.Request{Op: nex.OpStop, Namespace: any, Node: me}, s.stop},
-		{"LOGS", nex.Request{Op: nex.OpLogs, Namespace: any, Node: me}, s.logs},
+		{"WPING", nex.Request{Op: nex.OpWorkloadPing, Namespace: anyone}, s.workloadPing},
+		{"WPING-WORKLOAD", nex.Request{Op: nex.OpWorkloadPing, Namespace: anyone, Workload: anyone}, s.workloadPing},
+		{"INFO", nex.Request{Op: nex.OpInfo, Namespace: anyone, Node: me}, s.info},
+		{"DEPLOY", nex.Request{Op: nex.OpDeploy, Namespace: anyone, Node: me}, s.deploy},
+		{"STOP", nex.Request{Op: nex.OpStop, Namespace: anyone, Node: me}, s.stop},
+		{"LOGS", nex.Request{Op: nex.OpLogs, Namespace: anyone, Node: me}, s.logs},
 		{"LAMEDUCK", nex.Request{Op: nex.OpLameDuck, Node: me}, s.lameduck},
 	} {
 		err := service.AddEndpoint(e.name, s.endpoint(e.at.Op, e.handler), micro.WithEndpointSubject(e.at.Subject()))
@@ -117,21 +106,44 @@ func (s *Service) register() error {
 			return fmt.Errorf("control API: add endpoint %s: %w", e.name, err)
 		}
 	}
+	// Once the server has answered it knows the endpoints: who is told that the node is ready can
+	// send requests.
+	if err := s.cfg.Conn.FlushTimeout(registerTimeout); err != nil {
+		return fmt.Errorf("control API: register endpoints with the NATS server: %w", err)
+	}
 	return nil
 }
 
-// Close stops answering and waits for the requests in progress.
+// Close stops listening, and waits until the requests in progress are answered: those that wait for
+// a workload to start or stop, with what is known of it by now. What has arrived but was not looked
+// at is refused. Close may be called again.
 func (s *Service) Close() {
 	if s.micro != nil {
 		if err := s.micro.Stop(); err != nil {
 			s.cfg.Logger.Warn("control API did not stop cleanly", "error", err)
 		}
 	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
 	s.group.Wait()
 }
 
-// EnterLameDuck makes the node refuse new workloads. It reports whether it took them before.
+// enter lets a request in, unless the Service is closed. Stopping the micro service is not enough: it
+// goes on to hand out what had arrived before. Whoever was let in calls s.group.Done.
+func (s *Service) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.group.Add(1)
+	return true
+}
+
+// EnterLameDuck makes the node refuse new workloads, for good. The first call tells so in an event;
+// it reports whether it was the first.
 func (s *Service) EnterLameDuck() bool {
 	if s.lameDuck.Swap(true) {
 		return false
@@ -141,10 +153,11 @@ func (s *Service) EnterLameDuck() bool {
 	return true
 }
 
-// Tags returns the node's tags as they are now.
+// Tags returns the node's tags as they are now. The map is the caller's.
 func (s *Service) Tags() map[string]string {
-	tags := maps.Clone(s.cfg.Tags)
-	tags[nex.TagLameDuck] = fmt.Sprint(s.lameDuck.Load())
+	tags := make(map[string]string, len(s.cfg.Tags)+1)
+	maps.Copy(tags, s.cfg.Tags)
+	tags[nex.TagLameDuck] = strconv.FormatBool(s.lameDuck.Load())
 	return tags
 }
 
@@ -154,7 +167,7 @@ func (s *Service) uptime() string { return since(s.started) }
 func since(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
 
 func (s *Service) heartbeat() {
-	ticker := time.NewTicker(nex.HeartbeatInterval)
+	ticker := time.NewTicker(s.cfg.Heartbeat)
 	defer ticker.Stop()
 	for {
 		select {

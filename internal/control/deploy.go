@@ -1,11 +1,7 @@
 package control
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -37,7 +33,7 @@ func (s *Service) deploy(at nex.Request, body []byte) (any, error) {
 	if err := s.checkType(r); err != nil {
 		return nil, err
 	}
-	environment, err := s.openEnvironment(r)
+	environment, err := openEnvironment(s.cfg.Xkey, r.Environment, r.SenderPublicKey)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +43,10 @@ func (s *Service) deploy(at nex.Request, body []byte) (any, error) {
 	}
 	spec := s.spec(at, r, c, environment)
 	return later(func() (any, error) {
+		if err := s.acquire(); err != nil {
+			return nil, err
+		}
+		defer s.release()
 		state, err := s.cfg.Workloads.Deploy(s.ctx, spec)
 		if err != nil {
 			return nil, err
@@ -54,6 +54,18 @@ func (s *Service) deploy(at nex.Request, body []byte) (any, error) {
 		return nex.RunResponse{Started: true, ID: spec.ID, Issuer: spec.Issuer, Name: spec.Name, State: state}, nil
 	}), nil
 }
+
+// acquire waits until one deploy more may be worked on. It fails when the Service is closed first.
+func (s *Service) acquire() error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-s.ctx.Done():
+		return errStopping()
+	}
+}
+
+func (s *Service) release() { <-s.slots }
 
 func (s *Service) checkTarget(node string) error {
 	if node != "" && node != s.cfg.NodeID {
@@ -80,62 +92,16 @@ func (s *Service) checkType(r *nex.DeployRequest) error {
 	return nil
 }
 
-// openEnvironment opens what was sealed to this node.
-func (s *Service) openEnvironment(r *nex.DeployRequest) (map[string]string, error) {
-	if r.Environment == "" {
-		return nil, nil
-	}
-	unreadable := func(why string) error {
-		return nex.Errorf(nex.CodeEnvironmentUnreadable, "Failed to decrypt environment for deploy request: %s", why)
-	}
-	sealed, err := base64.StdEncoding.DecodeString(r.Environment)
-	if err != nil {
-		return nil, unreadable("it is not base64")
-	}
-	plain, err := s.cfg.Xkey.Open(sealed, r.SenderPublicKey)
-	if err != nil {
-		return nil, unreadable("it was not sealed by sender_public_key to this node's xkey")
-	}
-	var environment map[string]string
-	if err := json.Unmarshal(plain, &environment); err != nil {
-		return nil, unreadable("it is not a JSON map of strings")
-	}
-	for name, value := range environment {
-		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
-			return nil, unreadable("a name is empty or has an =, or there is a NUL character")
-		}
-	}
-	return environment, nil
-}
-
 func (s *Service) spec(at nex.Request, r *nex.DeployRequest, c *claims.Claims, environment map[string]string) workload.Spec {
 	spec := workload.Spec{
 		ID: nuid.Next(), Name: c.Subject, Namespace: at.Namespace, Description: r.Description, Type: r.Type,
 		Essential: r.Essential, Issuer: c.Issuer, Location: r.Location, JSDomain: r.JSDomain,
-		Argv: r.Argv, Environment: s.withDefaults(r.Type, environment), Triggers: r.TriggerSubjects,
+		Argv: r.Argv, Environment: withDefaults(r.Type, environment, s.cfg.DefaultEnvironment), Triggers: r.TriggerSubjects,
 	}
 	if claims.IsDigest(c.Hash) { // else the verifier let it pass unverified
 		spec.Digest = c.Hash
 	}
 	return spec
-}
-
-// withDefaults adds what a program may count on where it runs, such as NATS_URL. A name counts as
-// set in whatever case it is written.
-func (s *Service) withDefaults(t nex.WorkloadType, environment map[string]string) map[string]string {
-	if t.Function() || len(s.cfg.DefaultEnvironment) == 0 {
-		return environment
-	}
-	full := maps.Clone(s.cfg.DefaultEnvironment)
-	for name, value := range environment {
-		for preset := range full {
-			if strings.EqualFold(preset, name) {
-				delete(full, preset)
-			}
-		}
-		full[name] = value
-	}
-	return full
 }
 
 // stop stops a workload that the issuer of the claims has started.

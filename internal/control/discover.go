@@ -1,6 +1,9 @@
 package control
 
 import (
+	"encoding/json"
+	"slices"
+
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/hostinfo"
 	"github.com/nex-engine/nex/internal/placement"
@@ -85,7 +88,23 @@ func (s *Service) logs(r nex.Request, body []byte) (any, error) {
 	}
 	lines := s.cfg.Workloads.Logs(r.Namespace, req.Workload, req.Lines)
 	if lines == nil {
-		lines = []nex.LogLine{}
+		lines = []nex.LogLine{} // an empty list, not null, on the wire
 	}
-	return nex.LogsResponse{Lines: lines}, nil
+	return nex.LogsResponse{Lines: newest(lines, int(s.cfg.Conn.MaxPayload())-envelopeBytes)}, nil
+}
+
+// envelopeBytes is more than what a reply has around a list.
+const envelopeBytes = 1 << 10
+
+// newest returns the last of the lines, as many as can be sent in so many bytes. The lines that a node
+// keeps can be more than a NATS message holds.
+func newest(lines []nex.LogLine, most int) []nex.LogLine {
+	for i, line := range slices.Backward(lines) {
+		b, err := json.Marshal(line)
+		most -= len(b) + len(",")
+		if err != nil || most < 0 {
+			return lines[i+1:]
+		}
+	}
+	return lines
 }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"errors"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -22,20 +21,20 @@ type later func() (any, error)
 func (s *Service) endpoint(op nex.Op, handle handler) micro.Handler {
 	responseType := nex.ResponseType(op)
 	return micro.HandlerFunc(func(req micro.Request) {
-		answer, err := s.handle(handle, req)
-		if slow, ok := answer.(later); ok && err == nil {
-			s.group.Go(func() {
-				select {
-				case s.slots <- struct{}{}:
-					defer func() { <-s.slots }()
-				case <-s.ctx.Done():
-					return
-				}
-				answer, err := slow()
-				s.respondLater(req, responseType, answer, err)
-			})
+		if !s.enter() {
+			s.respondClosed(req, responseType)
 			return
 		}
+		answer, err := s.handle(handle, req)
+		if slow, ok := answer.(later); ok && err == nil {
+			go func() {
+				defer s.group.Done()
+				answer, err := slow()
+				s.respondLater(req, responseType, answer, err)
+			}()
+			return
+		}
+		defer s.group.Done()
 		s.respond(req, responseType, answer, err)
 	})
 }
@@ -56,36 +55,48 @@ func (s *Service) respond(req micro.Request, responseType string, answer any, er
 		return
 	}
 	body, err := s.encode(req.Subject(), responseType, answer, err)
-	if err != nil {
+	switch {
+	case err != nil: // also without reply subject: the micro service counts it then
 		err = req.Error(status(err), err.Error(), body)
-	} else {
+	case req.Reply() != "":
 		err = req.Respond(body)
 	}
-	s.unanswered(req.Subject(), err)
+	s.unanswered(req, err)
 }
 
 // respondLater answers past the micro service, whose requests must be answered before their handler
 // returns.
 func (s *Service) respondLater(req micro.Request, responseType string, answer any, err error) {
 	body, err := s.encode(req.Subject(), responseType, answer, err)
+	if req.Reply() == "" {
+		return
+	}
 	msg := &nats.Msg{Subject: req.Reply(), Data: body}
 	if err != nil {
 		msg.Header = nats.Header{micro.ErrorHeader: {err.Error()}, micro.ErrorCodeHeader: {status(err)}}
 	}
-	if req.Reply() == "" {
-		return
+	s.unanswered(req, s.cfg.Conn.PublishMsg(msg))
+}
+
+// respondClosed answers a request that came too late. Only who asked for this node is told; others
+// hear from the nodes that stay.
+func (s *Service) respondClosed(req micro.Request, responseType string) {
+	if r, err := nex.ParseRequest(req.Subject()); err == nil && r.Node != "" {
+		s.respond(req, responseType, nil, errStopping())
 	}
-	s.unanswered(req.Subject(), s.cfg.Conn.PublishMsg(msg))
+}
+
+func errStopping() error {
+	return nex.Errorf(nex.CodeLameDuck, "the node is stopping: choose another node")
 }
 
 // encode returns the body of an answer, and the error that it carries, if any.
 func (s *Service) encode(subject, responseType string, answer any, err error) ([]byte, error) {
 	if err == nil {
-		body, encodeErr := nex.EncodeReply(responseType, answer)
-		if encodeErr == nil {
+		var body []byte
+		if body, err = s.encodeAnswer(responseType, answer); err == nil {
 			return body, nil
 		}
-		err = encodeErr
 	}
 	if nex.CodeOf(err) == nex.CodeInternal {
 		s.cfg.Logger.Error("request failed", "subject", subject, "error", err)
@@ -95,10 +106,22 @@ func (s *Service) encode(subject, responseType string, answer any, err error) ([
 	return nex.EncodeError(responseType, err), err
 }
 
+// encodeAnswer fails when the answer is too large to be sent: who asks hears that at least.
+func (s *Service) encodeAnswer(responseType string, answer any) ([]byte, error) {
+	body, err := nex.EncodeReply(responseType, answer)
+	if err != nil {
+		return nil, err
+	}
+	if most := s.cfg.Conn.MaxPayload(); int64(len(body)) > most {
+		return nil, nex.Errorf(nex.CodeInternal, "the answer has %d bytes, more than the %d that the NATS server lets through: raise its max_payload", len(body), most)
+	}
+	return body, nil
+}
+
 // unanswered notes an answer that could not be sent. Requests without reply subject want none.
-func (s *Service) unanswered(subject string, err error) {
-	if err != nil && !errors.Is(err, nats.ErrMsgNoReply) && !errors.Is(err, nats.ErrInvalidMsg) {
-		s.cfg.Logger.Warn("answer was not sent", "subject", subject, "error", err)
+func (s *Service) unanswered(req micro.Request, err error) {
+	if err != nil && req.Reply() != "" {
+		s.cfg.Logger.Warn("answer was not sent", "subject", req.Subject(), "error", err)
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package nextest builds and runs the real programs for tests: nex, nex-agent, the examples, and the
-// nats command line at the version in tools/go.mod.
+// Package nextest builds and runs the real programs for tests: nex, nex-agent, the examples, a
+// program to deploy that behaves badly when told to, and the nats command line at the version in
+// tools/go.mod.
 package nextest
 
 import (
@@ -20,17 +21,30 @@ func Root() string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
 
-// Build builds nex, nex-agent and echoservice into dir, with the race detector if the test has it.
-// A program that a deploy carries around is built as its users would: static and without it.
-func Build(dir string) error {
+// BuildNex builds nex into dir, with the race detector if the test has it. Run it with the variables
+// of [Environ].
+func BuildNex(dir string) error {
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	if err := goTool(Root(), nil, append(args, "./cmd/nex", "./cmd/nex-agent")...); err != nil {
-		return err
-	}
-	return goTool(Root(), []string{"CGO_ENABLED=0"}, "build", "-o", dir+string(filepath.Separator), "./examples/echoservice")
+	return goTool(Root(), nil, append(args, "./cmd/nex")...)
+}
+
+// Environ are variables for programs with the race detector: without them each takes a second to end.
+func Environ() []string { return []string{"GORACE=atexit_sleep_ms=0"} }
+
+// BuildAgent builds nex-agent into dir, without the race detector: a node hands no variables on to
+// its agents, and tests end hundreds of them.
+func BuildAgent(dir string) error {
+	return goTool(Root(), nil, "build", "-o", dir+string(filepath.Separator), "./cmd/nex-agent")
+}
+
+// BuildWorkloads builds what tests deploy into dir, static as users would: echoservice, and testprog,
+// which does what its arguments say (see testdata/testprog).
+func BuildWorkloads(dir string) error {
+	return goTool(Root(), []string{"CGO_ENABLED=0"}, "build", "-o", dir+string(filepath.Separator),
+		"./examples/echoservice", "./internal/nextest/testdata/testprog")
 }
 
 // BuildNATS makes the nats command line in dir: a link to the one that make test has built, or else

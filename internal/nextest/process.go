@@ -1,11 +1,9 @@
 package nextest
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -23,57 +21,71 @@ type Ready struct {
 	PID         int    `json:"pid"`
 }
 
-// Process is a nex up or nex node up that a test has started.
+// Process is a program that a test has started.
 type Process struct {
-	Ready Ready
+	Ready Ready // of StartReady
 	cmd   *exec.Cmd
+	out   *Buffer
 	log   *Buffer
 	done  chan struct{}
 	err   error
 }
 
-// readyTimeout bounds the wait for the ready line; the race detector makes everything slow.
-const readyTimeout = 30 * time.Second
+const (
+	// readyTimeout bounds the wait for the ready line, and for the end; the race detector makes
+	// everything slow.
+	readyTimeout = 30 * time.Second
+	// outputDelay is how long somebody whom the process has left behind may hold its output open.
+	outputDelay = 5 * time.Second
+)
+
+// Start starts a command and collects what it prints. The caller stops the process.
+func Start(cmd *exec.Cmd) (*Process, error) {
+	p := &Process{cmd: cmd, out: newBuffer(), log: newBuffer(), done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.out, p.log, outputDelay
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.done)
+		p.err = cmd.Wait()
+	}()
+	return p, nil
+}
 
 // StartReady starts a command that prints a Ready object, and waits for it. The caller stops the
 // process.
 func StartReady(cmd *exec.Cmd) (*Process, error) {
-	p := &Process{cmd: cmd, log: &Buffer{}, done: make(chan struct{})}
-	cmd.Stderr = p.log
-	stdout, err := cmd.StdoutPipe()
+	p, err := Start(cmd)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	line := make(chan []byte, 1)
-	go func() {
-		defer close(p.done)
-		r := bufio.NewReader(stdout)
-		first, _ := r.ReadBytes('\n')
-		line <- first
-		_, _ = io.Copy(io.Discard, r)
-		p.err = cmd.Wait()
-	}()
+	timer := time.NewTimer(readyTimeout)
+	defer timer.Stop()
 	select {
-	case first := <-line:
-		if err := json.Unmarshal(first, &p.Ready); err != nil {
-			p.Kill()
-			return nil, fmt.Errorf("%s printed no ready line: %q\n%s", cmd, first, p.Log())
-		}
-		return p, nil
-	case <-time.After(readyTimeout):
-		p.Kill()
-		return nil, fmt.Errorf("%s was not ready within %s\n%s", cmd, readyTimeout, p.Log())
+	case <-p.out.line:
+	case <-p.done:
+	case <-timer.C:
 	}
+	first, _, _ := bytes.Cut([]byte(p.Output()), []byte("\n"))
+	if err := json.Unmarshal(first, &p.Ready); err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("%s printed no ready line: %q\n%s", cmd, first, p.Log())
+	}
+	return p, nil
 }
+
+// Output is what the process has printed to standard output so far.
+func (p *Process) Output() string { return p.out.String() }
 
 // Log is what the process has printed to standard error so far.
 func (p *Process) Log() string { return p.log.String() }
 
 // PID is the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Stop asks the process to end, and returns how it did.
 func (p *Process) Stop() error {
@@ -93,17 +105,28 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Buffer is a buffer that may be read while it is written.
+// Buffer is a buffer that may be read while it is written. The zero value is one.
 type Buffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	line chan struct{} // if any, closed when there is a line
 }
+
+func newBuffer() *Buffer { return &Buffer{line: make(chan struct{})} }
 
 // Write implements io.Writer.
 func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.buf.Write(p)
+	n, err := b.buf.Write(p)
+	if b.line != nil && bytes.ContainsRune(p, '\n') {
+		select {
+		case <-b.line:
+		default:
+			close(b.line)
+		}
+	}
+	return n, err
 }
 
 // String returns what was written.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
@@ -19,15 +20,18 @@ type Agent struct {
 
 	log     *slog.Logger
 	release sync.Once
-	leased  chan struct{} // closed when the pool need no longer watch it
+	ready   time.Time     // when it shook hands
+	taken   chan struct{} // made when it becomes idle, closed when it no longer is; guarded by Pool.mu
 }
+
+// destroyTimeout bounds how long Release waits for a sandbox.
+const destroyTimeout = 10 * time.Second
 
 // Release kills whatever still runs in the sandbox and gives everything back. It returns when
 // nothing is left, at the latest after ten seconds; what is left then is in the node's log. It may
-// be called more than once.
+// be called more than once, and each call returns when the first has done its work.
 func (a *Agent) Release() {
 	a.release.Do(func() {
-		close(a.leased)
 		ctx, cancel := context.WithTimeout(context.Background(), destroyTimeout)
 		defer cancel()
 		if err := a.Instance.Destroy(ctx); err != nil {

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"slices"
 	"sync"
 
 	nex "github.com/nex-engine/nex"
@@ -32,7 +33,7 @@ func (j *journal) add(r nex.LogRecord) {
 		j.start++
 	}
 	if j.start > journalLines { // move to the front once in a while, not at every line
-		j.lines = append(j.lines[:0], j.lines[j.start:]...)
+		j.lines = slices.Delete(j.lines, 0, j.start)
 		j.start = 0
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 // Artifacts is where workloads' bytes come from; artifact.Cache is one.
 type Artifacts interface {
-	// Check looks an artifact up, without fetching it, and returns its size.
+	// Check looks an artifact up, without fetching it, and returns its size, or -1 if it cannot tell.
 	Check(ctx context.Context, ref artifact.Ref) (int64, error)
 	// Fetch brings it to this machine. The caller releases the file.
 	Fetch(ctx context.Context, ref artifact.Ref) (*artifact.File, error)
@@ -33,13 +34,6 @@ type Publisher interface {
 	Log(namespace, workload string, r nex.LogRecord)
 }
 
-// Limits of a node; 0 means none.
-type Limits struct {
-	Workloads     int
-	TotalBytes    int64 // of the artifacts of all that run
-	WorkloadBytes int64 // of one artifact
-}
-
 // Restart says how essential workloads are started again.
 type Restart struct {
 	// First and Most bound the wait before a start; it doubles each time. 0 means 100 ms and 30 s.
@@ -50,22 +44,24 @@ type Restart struct {
 	MaxStarts int
 }
 
-// Config is what a Manager works with. All but Limits and Restart is required.
+// Config is what a Manager works with.
 type Config struct {
-	Artifacts    Artifacts
-	Agents       Agents
-	Publisher    Publisher
+	// Artifacts, Agents, Publisher and Logger are required and outlive the Manager.
+	Artifacts Artifacts
+	Agents    Agents
+	Publisher Publisher
+	Logger    *slog.Logger
+	// Capabilities are those of the sandboxes of the Agents.
 	Capabilities sandbox.Capabilities
 	Limits       Limits
 	Restart      Restart
-	Logger       *slog.Logger
+	// ReplyWithin is how long Deploy waits for a workload to run before it answers that it is
+	// starting; 0 means 2 s.
+	ReplyWithin time.Duration
 }
 
 // DefaultGrace is the time between SIGTERM and SIGKILL when a stop request names none.
 const DefaultGrace = 10 * time.Second
-
-// replyWithin is how long Deploy waits for a workload to run before it answers that it is starting.
-const replyWithin = 2 * time.Second
 
 // maxEnded bounds how many workloads that ended by themselves are remembered.
 const maxEnded = 100
@@ -73,12 +69,13 @@ const maxEnded = 100
 // Manager runs the workloads of a node. It is safe for concurrent use.
 type Manager struct {
 	cfg   Config
-	group sync.WaitGroup
+	group sync.WaitGroup // one goroutine per workload that has not ended
 
+	// mu guards what follows, and Workload.bytes. No other lock is taken while it is held.
 	mu        sync.Mutex
 	closed    bool
-	workloads map[string]*Workload // by id, those that ended included
-	ended     []string             // ids, in the order in which they ended
+	workloads map[string]*Workload // by id, those that ended by themselves included
+	ended     []string             // their ids, in the order in which they ended
 }
 
 // NewManager makes a Manager; it does nothing until Deploy.
@@ -87,71 +84,75 @@ func NewManager(cfg Config) (*Manager, error) {
 		return nil, errors.New("workload manager: artifacts, agents, publisher and logger are required")
 	}
 	cfg.Restart = cfg.Restart.withDefaults()
+	if cfg.ReplyWithin == 0 {
+		cfg.ReplyWithin = 2 * time.Second
+	}
 	return &Manager{cfg: cfg, workloads: make(map[string]*Workload)}, nil
 }
 
-// Full returns an [nex.Error] with code [nex.CodeNodeFull] when no workload more can be taken.
-func (m *Manager) Full() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.fullLocked()
-}
-
-func (m *Manager) fullLocked() error {
-	if m.cfg.Limits.Workloads > 0 && m.activeLocked() >= m.cfg.Limits.Workloads {
-		return nex.ErrNodeFull
-	}
-	return nil
-}
-
-// Deploy starts a workload. It returns once the workload runs, or after two seconds with state
-// starting; its end is told by events then. When the start fails before that, the error says why
-// and nothing of the workload is left.
+// Deploy starts a workload. It returns once the workload runs, or with state starting when that
+// takes longer than ReplyWithin or ctx ends; the workload lives on then, and its end is told by
+// events. When the start fails before that, the error says why and nothing of the workload is left.
 func (m *Manager) Deploy(ctx context.Context, spec Spec) (nex.State, error) {
 	w, err := m.add(spec)
 	if err != nil {
 		return "", err
 	}
-	timer := time.NewTimer(replyWithin)
+	timer := time.NewTimer(m.cfg.ReplyWithin)
 	defer timer.Stop()
 	select {
 	case <-w.settled:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	status, failure := w.firstOutcome()
-	if failure != nil {
+	settled, failure := w.firstStart()
+	switch {
+	case !settled:
+		return nex.StateStarting, nil
+	case failure != nil:
+		<-w.done
 		m.forget(spec.ID)
 		return "", failure
 	}
-	return status, nil
+	return w.Status().State, nil
 }
 
+// add takes a workload and gives it its goroutine.
 func (m *Manager) add(spec Spec) (*Workload, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return nil, nex.Errorf(nex.CodeLameDuck, "the node is stopping: choose another node")
 	}
+	if m.workloads[spec.ID] != nil {
+		return nil, nex.Errorf(nex.CodeInternal, "workload id %s is in use: try again", spec.ID)
+	}
 	if err := m.fullLocked(); err != nil {
 		return nil, err
 	}
-	// A workload that ended is of no interest once its successor is here.
-	for id, old := range m.workloads {
-		s := old.Status()
-		if s.State.Ended() && s.Spec.Name == spec.Name && s.Spec.Namespace == spec.Namespace && s.Spec.Issuer == spec.Issuer {
-			m.forgetLocked(id)
-		}
-	}
+	m.forgetPredecessorsLocked(spec)
 	w := newWorkload(m, spec)
 	m.workloads[spec.ID] = w
 	m.group.Go(w.run)
 	return w, nil
 }
 
+// forgetPredecessorsLocked drops workloads that ended: they are of no interest once their successor
+// is here.
+func (m *Manager) forgetPredecessorsLocked(spec Spec) {
+	for _, id := range slices.Clone(m.ended) {
+		old := m.workloads[id].spec
+		if old.Name == spec.Name && old.Namespace == spec.Namespace && old.Issuer == spec.Issuer {
+			m.forgetLocked(id)
+		}
+	}
+}
+
 // Stop stops a workload and returns when nothing of it runs any more. A workload that is not there,
-// or is of another namespace, name or issuer, gets [nex.ErrWorkloadNotFound]. A workload that ended
-// by itself is forgotten.
+// or is of another namespace, name or issuer, or that somebody else is stopping, gets
+// [nex.ErrWorkloadNotFound], the latter when it has ended. A workload that ended by itself is
+// forgotten. When ctx ends first the error has code [nex.CodeTimeout], and the workload stops all
+// the same.
 func (m *Manager) Stop(ctx context.Context, namespace, id, name, issuer string, grace time.Duration) error {
 	m.mu.Lock()
 	w := m.workloads[id]
@@ -167,57 +168,9 @@ func (m *Manager) Stop(ctx context.Context, namespace, id, name, issuer string, 
 	}
 	m.forget(id)
 	if !first {
-		return nex.ErrWorkloadNotFound // somebody else stopped it
+		return nex.ErrWorkloadNotFound
 	}
 	return nil
-}
-
-// List returns the workloads of a namespace that run or that ended by themselves, oldest first; of
-// all namespaces when it is empty.
-func (m *Manager) List(namespace string) []Status {
-	m.mu.Lock()
-	all := make([]*Workload, 0, len(m.workloads))
-	for _, w := range m.workloads {
-		if namespace == "" || w.spec.Namespace == namespace {
-			all = append(all, w)
-		}
-	}
-	m.mu.Unlock()
-	list := make([]Status, len(all))
-	for i, w := range all {
-		list[i] = w.Status()
-	}
-	slices.SortFunc(list, func(a, b Status) int {
-		if c := a.Accepted.Compare(b.Accepted); c != 0 {
-			return c
-		}
-		return slices.Compare([]byte(a.Spec.ID), []byte(b.Spec.ID))
-	})
-	return list
-}
-
-// Active is the number of workloads that have not ended.
-func (m *Manager) Active() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.activeLocked()
-}
-
-func (m *Manager) activeLocked() int { return len(m.workloads) - len(m.ended) }
-
-// Logs returns the last lines, at most n, that are kept of a namespace's workloads, oldest first;
-// of one workload when an id or name is given.
-func (m *Manager) Logs(namespace, idOrName string, n int) []nex.LogLine {
-	var lines []nex.LogLine
-	m.mu.Lock()
-	for _, w := range m.workloads {
-		if w.spec.Namespace == namespace && (idOrName == "" || idOrName == w.spec.ID || idOrName == w.spec.Name) {
-			lines = append(lines, w.journal.last(w.spec.Name, n)...)
-		}
-	}
-	m.mu.Unlock()
-	slices.SortStableFunc(lines, func(a, b nex.LogLine) int { return a.Time.Compare(b.Time) })
-	return lines[max(0, len(lines)-n):]
 }
 
 // Close stops every workload and returns when nothing of them runs any more. Deploy fails from then
@@ -225,38 +178,23 @@ func (m *Manager) Logs(namespace, idOrName string, n int) []nex.LogLine {
 func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true
-	for _, w := range m.workloads {
+	all := slices.Collect(maps.Values(m.workloads))
+	m.mu.Unlock()
+	for _, w := range all {
 		w.stop(DefaultGrace)
 	}
-	m.mu.Unlock()
 	m.group.Wait()
 }
 
-// reserve notes the size of a workload's artifact, unless it is over the limits.
-func (m *Manager) reserve(w *Workload, size int64) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var total int64
-	for _, other := range m.workloads {
-		if other != w {
-			total += other.bytes
-		}
-	}
-	l := m.cfg.Limits
-	if (l.WorkloadBytes > 0 && size > l.WorkloadBytes) || (l.TotalBytes > 0 && total+size > l.TotalBytes) {
-		return nex.ErrArtifactTooLarge
-	}
-	w.bytes = size
-	return nil
-}
-
-// noteEnded is called by a workload when it has ended.
-func (m *Manager) noteEnded(w *Workload) {
+// noteEnded is called by a workload when it has ended. One that was stopped is forgotten at once.
+func (m *Manager) noteEnded(w *Workload, final nex.State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w.bytes = 0
 	m.ended = append(m.ended, w.spec.ID)
-	if len(m.ended) > maxEnded {
+	if final == nex.StateStopped {
+		m.forgetLocked(w.spec.ID)
+	} else if len(m.ended) > maxEnded {
 		m.forgetLocked(m.ended[0])
 	}
 }
@@ -267,7 +205,7 @@ func (m *Manager) forget(id string) {
 	m.forgetLocked(id)
 }
 
-// forgetLocked drops a workload that has ended.
+// forgetLocked drops a workload if it has ended.
 func (m *Manager) forgetLocked(id string) {
 	if i := slices.Index(m.ended, id); i >= 0 {
 		m.ended = slices.Delete(m.ended, i, i+1)

@@ -2,9 +2,7 @@ package workload
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	nex "github.com/nex-engine/nex"
@@ -15,18 +13,14 @@ import (
 	"github.com/nex-engine/nex/internal/program"
 )
 
-// Bounds of one start.
-const (
-	leaseTimeout  = 10 * time.Second // for an agent
-	deployTimeout = 30 * time.Second // for an agent to start the program
-)
-
-const noteLevel = int(slog.LevelWarn)
+// leaseTimeout bounds how long a start waits for an agent.
+const leaseTimeout = 10 * time.Second
 
 // outcome is how one run ended.
 type outcome struct {
 	err    error         // why it did not start, or how it was lost
 	exit   *nex.Exit     // how the program ended; nil if that is not known
+	killed error         // why a program that was to stop had to be killed with its sandbox
 	ran    time.Duration // how long the program ran
 	suffix string        // added to the reason
 }
@@ -64,29 +58,38 @@ func (w *Workload) once() outcome {
 
 // fetch brings the artifact here and looks whether it can run, the cheapest check first.
 func (w *Workload) fetch() (*artifact.File, error) {
-	limits := w.m.cfg.Limits
-	ref := artifact.Ref{Location: w.spec.Location, JSDomain: w.spec.JSDomain, Digest: w.spec.Digest, MaxBytes: limits.WorkloadBytes}
+	ref := artifact.Ref{
+		Location: w.spec.Location, JSDomain: w.spec.JSDomain, Digest: w.spec.Digest, MaxBytes: w.m.cfg.Limits.maxArtifact(),
+	}
 	size, err := w.m.cfg.Artifacts.Check(w.ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.m.reserve(w, size); err != nil {
+	if err := w.m.reserve(w, max(size, 0)); err != nil {
 		return nil, err
 	}
 	file, err := w.m.cfg.Artifacts.Fetch(w.ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	c := w.m.cfg.Capabilities
-	if err := program.CheckFile(file.Path, program.Target{OS: c.OS, Arch: c.Arch, HostLibraries: c.HostLibraries}); err != nil {
+	if err := w.examine(file); err != nil {
 		file.Release()
 		return nil, err
 	}
 	return file, nil
 }
 
+// examine checks what could not be known before the artifact was here.
+func (w *Workload) examine(file *artifact.File) error {
+	if err := w.m.reserve(w, file.Size); err != nil {
+		return err
+	}
+	c := w.m.cfg.Capabilities
+	return program.CheckFile(file.Path, program.Target{OS: c.OS, Arch: c.Arch, HostLibraries: c.HostLibraries})
+}
+
 func (w *Workload) lease() (*pool.Agent, error) {
-	ctx, cancel := context.WithTimeout(w.ctx, leaseTimeout)
+	ctx, cancel := context.WithTimeoutCause(w.ctx, leaseTimeout, fmt.Errorf("all others are taken, and none came up within %s", leaseTimeout))
 	defer cancel()
 	return w.m.cfg.Agents.Lease(ctx)
 }
@@ -103,16 +106,12 @@ func (w *Workload) supervise(agent *pool.Agent, path, digest string) outcome {
 			}
 		},
 	}
-	// The start is bounded, and ends early with the agent; a request to stop lets it finish, so that
-	// the agent is in a known state.
-	ctx, cancel := untilEnd(agent, deployTimeout)
-	_, err := agent.Link.Deploy(ctx, agentlink.Deploy{
+	deploy := agentlink.Deploy{
 		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
 		Path: path, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment,
-	}, events)
-	cancel()
-	if err != nil {
-		return outcome{err: startError(err)}
+	}
+	if err := w.start(agent, deploy, events); err != nil {
+		return outcome{err: err}
 	}
 	started := time.Now()
 	w.running(digest)
@@ -127,59 +126,46 @@ func (w *Workload) await(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 	case exit := <-exited:
 		return outcome{exit: &exit}
 	case <-agent.Instance.Done():
-		return lost(agent, exited)
-	case <-w.ctx.Done():
-	}
-	w.mu.Lock()
-	grace := w.grace
-	w.mu.Unlock()
-	w.move(nex.StateStopping, "stopped on request", nil)
-	ctx, cancel := untilEnd(agent, grace+deployTimeout)
-	defer cancel()
-	exit, err := agent.Link.Undeploy(ctx, grace)
-	if err != nil {
-		select {
-		case exit := <-exited:
-			return outcome{exit: &exit}
-		default:
-			return outcome{err: err} // the sandbox is killed with everything in it
+		if exit := lastWord(agent, exited); exit != nil {
+			return outcome{exit: exit}
 		}
-	}
-	return outcome{exit: &exit}
-}
-
-// lost is the outcome when the agent has ended: of the program's own end if it told that before.
-func lost(agent *pool.Agent, exited <-chan nex.Exit) outcome {
-	select {
-	case exit := <-exited:
-		return outcome{exit: &exit}
-	default:
 		return outcome{err: fmt.Errorf("the agent %s, and the program with it", agent.Instance.Exit())}
+	case <-w.ctx.Done():
+		return w.undeploy(agent, exited)
 	}
 }
 
-// untilEnd makes a context that ends with the agent's sandbox or after a while. It is not bound to
-// the workload's own, which ends when a stop is asked for.
-func untilEnd(agent *pool.Agent, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	cause, cancelCause := context.WithCancelCause(ctx)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
+// undeploy stops a program that runs.
+func (w *Workload) undeploy(agent *pool.Agent, exited <-chan nex.Exit) outcome {
+	w.move(nex.StateStopping, stopReason, nil)
+	ctx, release := until(context.Background(), func(ctx context.Context) error {
 		select {
 		case <-agent.Instance.Done():
-			cancelCause(fmt.Errorf("the agent %s", agent.Instance.Exit()))
-		case <-cause.Done():
+			return fmt.Errorf("the agent %s", agent.Instance.Exit())
+		case <-ctx.Done():
+			return nil
 		}
-	}()
-	return cause, func() { cancel(); <-stopped }
+	})
+	defer release()
+	exit, err := agent.Link.Undeploy(ctx, w.gracePeriod())
+	if err == nil {
+		return outcome{exit: &exit}
+	}
+	if exit := lastWord(agent, exited); exit != nil {
+		return outcome{exit: exit}
+	}
+	return outcome{killed: err}
 }
 
-// startError gives a failed start a code, if it has none.
-func startError(err error) error {
-	var known *nex.Error
-	if errors.As(err, &known) {
-		return err
+// lastWord returns how the program ended if the agent has told that.
+func lastWord(agent *pool.Agent, exited <-chan nex.Exit) *nex.Exit {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = agent.Link.CatchUp(ctx) // what it said is worth a moment, no more
+	select {
+	case exit := <-exited:
+		return &exit
+	default:
+		return nil
 	}
-	return nex.Errorf(nex.CodeStartFailed, "start program: %v", err)
 }

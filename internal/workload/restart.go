@@ -35,9 +35,9 @@ func (s *streak) next(ran time.Duration) (wait time.Duration, again bool) {
 	if s.policy.MaxStarts > 0 && s.starts >= s.policy.MaxStarts {
 		return 0, false
 	}
-	wait = s.policy.Most
-	if doublings := s.starts - 1; doublings < 20 {
-		wait = min(s.policy.First<<doublings, s.policy.Most)
+	wait = min(s.policy.First, s.policy.Most)
+	for doublings := s.starts - 1; doublings > 0 && wait < s.policy.Most; doublings-- {
+		wait = min(2*wait, s.policy.Most)
 	}
 	jitter := time.Duration(rand.Int64N(int64(wait)/5 + 1))
 	return wait - jitter, true

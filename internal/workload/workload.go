@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -19,14 +20,13 @@ type Workload struct {
 	ctx     context.Context // ends when the workload is asked to stop; bounds starting it
 	cancel  context.CancelFunc
 	settled chan struct{} // closed when the first start has succeeded or failed
-	settle  sync.Once
+	failure error         // of the first start; set before settled is closed
 	done    chan struct{} // closed when it has ended and nothing of it runs any more
 
 	bytes int64 // size of the artifact; guarded by Manager.mu
 
 	mu       sync.Mutex
 	status   Status
-	failure  error // of the first start; set before settled is closed
 	stopping bool
 	grace    time.Duration // of the stop request
 }
@@ -59,10 +59,21 @@ func (w *Workload) stop(grace time.Duration) bool {
 	return true
 }
 
-func (w *Workload) firstOutcome() (nex.State, error) {
+// gracePeriod is the one of the stop request.
+func (w *Workload) gracePeriod() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.status.State, w.failure
+	return w.grace
+}
+
+// firstStart reports whether the first start has been settled, and how it failed if it did.
+func (w *Workload) firstStart() (settled bool, failure error) {
+	select {
+	case <-w.settled:
+		return true, w.failure
+	default:
+		return false, nil
+	}
 }
 
 // run is the life of the workload.
@@ -90,7 +101,7 @@ func (w *Workload) verdict(end *outcome, s *streak) (next nex.State, wait time.D
 	switch {
 	case w.ctx.Err() != nil:
 		return nex.StateStopped, 0
-	case w.Status().Started.IsZero():
+	case !w.hasRun():
 		return nex.StateFailed, 0
 	case w.spec.Essential:
 		wait, again := s.next(end.ran)
@@ -105,48 +116,8 @@ func (w *Workload) verdict(end *outcome, s *streak) (next nex.State, wait time.D
 	return nex.StateFailed, 0
 }
 
-// finish makes a final state known, to the world before the caller of Deploy or Stop.
-func (w *Workload) finish(final nex.State, end outcome) {
-	deployed := !w.Status().Started.IsZero()
-	reason := end.reason()
-	if final == nex.StateStopped {
-		reason = "stopped on request"
-		if w.Status().State != nex.StateStopping {
-			w.move(nex.StateStopping, reason, nil)
-		}
-	}
-	w.move(final, reason, end.exit)
-	if final == nex.StateFailed {
-		w.note(reason)
-	}
-	if deployed {
-		gone := nex.WorkloadUndeployed{WorkloadName: w.spec.Name, ID: w.spec.ID, Message: reason, Reason: string(final)}
-		if end.exit != nil {
-			gone.Code = end.exit.Code
-		}
-		w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadUndeployed, gone)
-	}
-	w.m.noteEnded(w)
-	w.settleWith(w.startFailure(final, end))
-}
-
-// startFailure is what the caller of Deploy is told when the workload never ran.
-func (w *Workload) startFailure(final nex.State, end outcome) error {
-	if final == nex.StateStopped {
-		return nex.Errorf(nex.CodeStartFailed, "workload %s was stopped before it ran", w.spec.Name)
-	}
-	return end.err
-}
-
-// settleWith lets Deploy answer; only the first call counts.
-func (w *Workload) settleWith(failure error) {
-	w.settle.Do(func() {
-		w.mu.Lock()
-		w.failure = failure
-		w.mu.Unlock()
-		close(w.settled)
-	})
-}
+// hasRun reports whether the program was ever started.
+func (w *Workload) hasRun() bool { return !w.Status().Started.IsZero() }
 
 // running notes that the program runs.
 func (w *Workload) running(digest string) {
@@ -161,9 +132,50 @@ func (w *Workload) running(digest string) {
 	w.move(nex.StateRunning, "the program runs", nil)
 	if !again {
 		w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: w.spec.Name, ID: w.spec.ID})
+		close(w.settled)
 	}
-	w.settleWith(nil)
 }
+
+// finish makes a final state known, to the world before the callers of Deploy and Stop.
+func (w *Workload) finish(final nex.State, end outcome) {
+	reason := end.reason()
+	if final == nex.StateStopped {
+		if w.Status().State != nex.StateStopping {
+			w.move(nex.StateStopping, stopReason, nil)
+		}
+		reason = stopReason
+		if end.killed != nil {
+			reason += fmt.Sprintf("; its sandbox was killed: %v", end.killed)
+		}
+	}
+	w.move(final, reason, end.exit)
+	if final == nex.StateFailed || end.killed != nil {
+		w.note(reason)
+	}
+	hasRun := w.hasRun()
+	if hasRun {
+		w.undeployed(final, reason, end.exit)
+	}
+	w.m.noteEnded(w, final)
+	if !hasRun {
+		w.failure = end.err
+		if final == nex.StateStopped {
+			w.failure = nex.Errorf(nex.CodeStartFailed, "workload %s was stopped before it ran", w.spec.Name)
+		}
+		close(w.settled)
+	}
+}
+
+func (w *Workload) undeployed(final nex.State, reason string, exit *nex.Exit) {
+	gone := nex.WorkloadUndeployed{WorkloadName: w.spec.Name, ID: w.spec.ID, Message: reason, Reason: string(final)}
+	if exit != nil {
+		gone.Code = exit.Code
+	}
+	w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadUndeployed, gone)
+}
+
+// stopReason is why a workload stops that somebody has asked to.
+const stopReason = "stopped on request"
 
 // move is the one place where a state changes. A move that is not in the table is a bug.
 func (w *Workload) move(to nex.State, reason string, exit *nex.Exit) {
@@ -205,5 +217,5 @@ func (w *Workload) logs(records []nex.LogRecord) {
 
 // note adds a line of the node's own to the workload's log.
 func (w *Workload) note(text string) {
-	w.logs([]nex.LogRecord{{Text: text, Level: noteLevel, Stream: nex.StreamNex, Time: time.Now().UTC()}})
+	w.logs([]nex.LogRecord{{Text: text, Level: int(slog.LevelWarn), Stream: nex.StreamNex, Time: time.Now().UTC()}})
 }

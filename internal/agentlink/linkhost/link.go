@@ -23,60 +23,27 @@ type Link struct {
 	bootstrap []byte
 	closed    sync.Once
 
-	shook  chan agentlink.Handshake // one handshake, then nothing
+	shook  chan agentlink.Handshake // has room for the one handshake
 	events atomic.Pointer[Events]
+
+	// What follows belongs to receive.
+	greeted, warned bool
 }
 
-// Events is what an agent tells about its workload. The functions are called from one goroutine at
-// a time, in the order in which the agent spoke, and must not block for long.
+// Events is what an agent tells about its workload. The functions are required; they are called
+// from one goroutine at a time, in the order in which the agent spoke, and must not block for long.
 type Events struct {
 	Logs   func([]nex.LogRecord)
 	Exited func(nex.Exit)
 }
 
-// subscribe listens to everything the agent says, in one subscription so that its order is kept.
-func (l *Link) subscribe() error {
-	_, err := l.nc.Subscribe(agentlink.HostSubjects(l.id), l.receive)
-	if err == nil {
-		err = l.nc.Flush()
-	}
-	if err != nil {
-		return fmt.Errorf("listen to agent %s: %w", l.id, err)
-	}
-	return nil
-}
-
-func (l *Link) receive(m *nats.Msg) {
-	switch m.Subject {
-	case agentlink.HandshakeSubject(l.id):
-		l.handshake(m)
-	case agentlink.LogsSubject(l.id):
-		records, err := agentlink.Decode[[]nex.LogRecord](m.Data)
-		if e := l.events.Load(); err == nil && e != nil {
-			e.Logs(records)
-		}
-	case agentlink.ExitedSubject(l.id):
-		exited, err := agentlink.Decode[agentlink.Exited](m.Data)
-		if e := l.events.Load(); err == nil && e != nil {
-			e.Exited(exited.Exit)
-			_ = m.Respond(nil) // an agent that does not hear this ends after a while by itself
-		}
-	}
-}
-
-func (l *Link) handshake(m *nats.Msg) {
-	h, err := agentlink.Decode[agentlink.Handshake](m.Data)
-	if err != nil || h.AgentID != l.id {
-		l.host.cfg.Logger.Warn("refused a malformed agent handshake", "agent", l.id)
-		return
-	}
-	select {
-	case l.shook <- h:
-		_ = m.Respond(agentlink.Encode(agentlink.HandshakeReply{NodeID: l.host.cfg.NodeID}))
-	default:
-		l.host.cfg.Logger.Warn("refused a second agent handshake", "agent", l.id)
-	}
-}
+const (
+	// killTimeout is how long an agent may take to kill a process tree before the node kills the
+	// sandbox.
+	killTimeout = 5 * time.Second
+	// catchUpTimeout bounds how long Close waits for an Events function.
+	catchUpTimeout = time.Second
+)
 
 // Bootstrap is the document for the agent; it holds its secret key.
 func (l *Link) Bootstrap() []byte { return l.bootstrap }
@@ -95,11 +62,11 @@ func (l *Link) Handshake(ctx context.Context) (agentlink.Handshake, error) {
 // workload runs. A failure that the agent reports is an [nex.Error].
 func (l *Link) Deploy(ctx context.Context, d agentlink.Deploy, e Events) (agentlink.DeployReply, error) {
 	l.events.Store(&e)
-	reply, err := request[agentlink.DeployReply](ctx, l, agentlink.DeploySubject(l.id), d)
-	if err == nil && reply.Error != "" {
-		err = nex.Errorf(reply.Code, "%s", reply.Error)
+	body, err := l.request(ctx, agentlink.DeploySubject(l.id), agentlink.Encode(d))
+	if err != nil {
+		return agentlink.DeployReply{}, err
 	}
-	return reply, err
+	return hearDeployed(body)
 }
 
 // Undeploy stops the workload and returns how it ended, once nothing of it runs any more. It waits
@@ -107,39 +74,46 @@ func (l *Link) Deploy(ctx context.Context, d agentlink.Deploy, e Events) (agentl
 func (l *Link) Undeploy(ctx context.Context, grace time.Duration) (nex.Exit, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, grace+killTimeout, errors.New("the agent did not stop the workload in time"))
 	defer cancel()
-	exited, err := request[agentlink.Exited](ctx, l, agentlink.UndeploySubject(l.id), agentlink.Undeploy{Grace: grace})
-	return exited.Exit, err
+	body, err := l.request(ctx, agentlink.UndeploySubject(l.id), agentlink.Encode(agentlink.Undeploy{Grace: grace}))
+	if err != nil {
+		return nex.Exit{}, err
+	}
+	return hearExited(body)
 }
-
-// killTimeout is how long an agent may take to kill a process tree before the node kills the
-// sandbox.
-const killTimeout = 5 * time.Second
 
 // Ping reports whether the agent answers.
 func (l *Link) Ping(ctx context.Context) error {
-	if _, err := l.nc.RequestWithContext(ctx, agentlink.PingSubject(l.id), nil); err != nil {
-		return fmt.Errorf("ping agent %s: %w", l.id, err)
-	}
-	return nil
+	_, err := l.request(ctx, agentlink.PingSubject(l.id), nil)
+	return err
 }
 
-// Close cuts the agent off and forgets its keys. Its events are told no more.
+// CatchUp returns once Events were told all that has arrived from the agent so far.
+func (l *Link) CatchUp(ctx context.Context) error {
+	// A message of the node to itself comes after what is under way already.
+	_, err := l.request(ctx, caughtUpSubject(l.id), nil)
+	return err
+}
+
+// Close tells Events what has arrived, then cuts the agent off and forgets its keys. Only the first
+// call counts.
 func (l *Link) Close() {
 	l.closed.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), catchUpTimeout)
+		defer cancel()
+		_ = l.CatchUp(ctx) // it fails when there is nothing to wait for, or no use in it
 		l.events.Store(nil)
 		l.nc.Close()
 		l.host.users.dismiss(l.seat)
 	})
 }
 
-func request[T any](ctx context.Context, l *Link, subject string, m any) (T, error) {
-	msg, err := l.nc.RequestWithContext(ctx, subject, agentlink.Encode(m))
+func (l *Link) request(ctx context.Context, subject string, body []byte) ([]byte, error) {
+	msg, err := l.nc.RequestWithContext(ctx, subject, body)
 	if err != nil {
-		var zero T
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return zero, fmt.Errorf("request to agent %s: %w", l.id, err)
+		return nil, fmt.Errorf("request to agent %s: %w", l.id, err)
 	}
-	return agentlink.Decode[T](msg.Data)
+	return msg.Data, nil
 }

@@ -1,0 +1,75 @@
+package main_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nex-engine/nex/internal/nextest"
+)
+
+// TestDemo runs what make demo runs and holds the session in the README to what it prints.
+func TestDemo(t *testing.T) {
+	tree := t.TempDir()
+	for link, target := range map[string]string{
+		"scripts":        filepath.Join(nextest.Root(), "scripts"),
+		"bin/tools/nats": filepath.Join(binDir, "nats"),
+	} {
+		linkTo(t, target, filepath.Join(tree, link))
+	}
+	for _, program := range []string{"nex", "nex-agent", "echoservice"} {
+		linkTo(t, filepath.Join(binDir, program), filepath.Join(tree, "bin", program))
+	}
+	cmd := exec.Command(filepath.Join(tree, "scripts", "demo"))
+	cmd.Env = append(os.Environ(), nextest.Environ()...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the demo failed: %v\n%s", err, out)
+	}
+	readme, err := os.ReadFile(filepath.Join(nextest.Root(), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, session, _ := strings.Cut(string(readme), "\n```console\n")
+	session, _, found := strings.Cut(session, "\n```\n")
+	if !found {
+		t.Fatal("the README has no console session")
+	}
+	if got, want := normal(string(out)), normal(session); got != want {
+		t.Errorf("the session in the README is not what the demo prints:\n--- README\n%s\n--- demo\n%s", want, out)
+	}
+}
+
+// normal replaces what differs from run to run and from machine to machine.
+func normal(session string) string {
+	for _, r := range []struct{ pattern, with string }{
+		{`\S*/tmp\.\w{10}`, "TMP"},
+		{`127\.0\.0\.1:\d+`, "ADDRESS"},
+		{`\b[NX][A-Z2-7]{55}\b`, "KEY"},
+		{`\b[0-9A-Za-z]{22}\b`, "ID"},
+		{`(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d+)?`, "TIME"},
+		{`rtt \S+`, "rtt RTT"},
+		{`(Free|Available|Total): [\d,]+`, "$1: KB"},
+		{`((?:Uptime|Runtime): |│ )\d+s\b`, "${1}TIME"},
+		{`nex\.arch=\w+, nex\.cpucount=\d+`, "nex.arch=ARCH, nex.cpucount=N"},
+		{`─+`, "─"},
+		{`[ \t]+`, " "},
+		{` ?\n(\s*\n)+`, "\n\n"},
+	} {
+		session = regexp.MustCompile(r.pattern).ReplaceAllString(session, r.with)
+	}
+	return strings.TrimSpace(session)
+}
+
+func linkTo(t *testing.T, target, link string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(link), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,124 @@
+// Package linktest plays agents for tests: goroutines in sandboxes of the fake driver that speak
+// the real protocol over a real link. What an agent does is a [Script]; tests drive it further by
+// the methods of [Agent].
+//
+//	fleet := &linktest.Fleet{}
+//	driver := &fake.Driver{OnStart: fleet.OnStart}
+package linktest
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
+)
+
+// Script is how an agent behaves. The zero value is one whose program runs until it is told to stop,
+// and then ends by SIGTERM. A hook that waits must heed the agent's Gone.
+type Script struct {
+	// Hello is called before the agent introduces itself. If it returns false the agent ends instead,
+	// with status 1. [Silent] is one.
+	Hello func(*Agent) bool
+	// Mute makes an agent that shakes hands and then leaves every request unanswered.
+	Mute bool
+	// Deploy answers the node's Deploy.
+	Deploy func(*Agent, agentlink.Deploy) agentlink.DeployReply
+	// Undeploy answers the node's Undeploy. The program has ended when it returns.
+	Undeploy func(*Agent, agentlink.Undeploy) agentlink.Exited
+}
+
+// Terminated is how a program ends that is told to.
+var Terminated = nex.Exit{Code: -1, Signal: "SIGTERM"}
+
+// failed is how an agent ends that cannot do its work.
+var failed = nex.Exit{Code: 1}
+
+// Silent is a Hello of an agent that hangs and never introduces itself.
+func Silent(a *Agent) bool {
+	<-a.Gone()
+	return false
+}
+
+// Agent is an agent that is being played. It is safe for concurrent use.
+type Agent struct {
+	ID     string
+	fleet  *Fleet
+	script Script
+	ctx    context.Context // ends with the sandbox
+	conn   *agentlink.Conn // nil before there is a link
+	exits  chan nex.Exit   // of the program; has room for one
+	deaths chan nex.Exit   // of the agent; has room for one
+}
+
+// Gone is closed when the sandbox has ended.
+func (a *Agent) Gone() <-chan struct{} { return a.ctx.Done() }
+
+// Logs sends log records as lines of the program.
+func (a *Agent) Logs(records ...nex.LogRecord) error { return a.conn.Logs(records) }
+
+// Print sends a line that the program prints on its standard output.
+func (a *Agent) Print(line string) error {
+	return a.Logs(nex.LogRecord{Text: line, Stream: nex.StreamStdout, Time: time.Now().UTC()})
+}
+
+// Exit ends the program. The agent tells the node and ends then. Only the first end counts.
+func (a *Agent) Exit(exit nex.Exit) {
+	select {
+	case a.exits <- exit:
+	default:
+	}
+}
+
+// Die ends the agent, without a word to the node.
+func (a *Agent) Die(exit nex.Exit) {
+	select {
+	case a.deaths <- exit:
+	default:
+	}
+}
+
+// play is the agent's life.
+func (a *Agent) play(bootstrap agentlink.Bootstrap) nex.Exit {
+	if a.script.Hello != nil && !a.script.Hello(a) {
+		return failed
+	}
+	conn, err := agentlink.Dial(bootstrap)
+	if err != nil {
+		return failed
+	}
+	a.conn = conn
+	defer conn.Settle()
+	defer conn.Close()
+	silence, err := a.serve(bootstrap)
+	if err != nil {
+		return failed
+	}
+	defer silence()
+	_, err = conn.Handshake(a.ctx, agentlink.Handshake{
+		AgentID: a.ID, Version: nex.Version, OS: runtime.GOOS, Arch: runtime.GOARCH, Types: []nex.WorkloadType{nex.TypeNative},
+	})
+	if err != nil {
+		return failed
+	}
+	return a.attend()
+}
+
+// attend waits for the end.
+func (a *Agent) attend() nex.Exit {
+	select {
+	case <-a.ctx.Done():
+		return failed
+	case <-a.conn.Lost():
+		return failed
+	case exit := <-a.deaths:
+		return exit
+	case exit := <-a.exits:
+		a.conn.Settle()
+		if a.conn.Exited(a.ctx, exit) != nil {
+			return failed
+		}
+		return nex.Exit{}
+	}
+}

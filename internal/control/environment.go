@@ -1,0 +1,68 @@
+package control
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"strings"
+
+	"github.com/nats-io/nkeys"
+
+	nex "github.com/nex-engine/nex"
+)
+
+// openEnvironment opens an environment that sender, a public xkey, has sealed to key. Nothing sealed
+// is an empty environment.
+func openEnvironment(key nkeys.KeyPair, text, sender string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	unreadable := func(why string) error {
+		return nex.Errorf(nex.CodeEnvironmentUnreadable, "Failed to decrypt environment for deploy request: %s", why)
+	}
+	if !nex.IsXkey(sender) { // the library panics on some that are not
+		return nil, unreadable("sender_public_key is not a public xkey")
+	}
+	sealed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, unreadable("it is not base64")
+	}
+	plain, err := key.Open(sealed, sender)
+	if err != nil {
+		return nil, unreadable("it was not sealed by sender_public_key to this node's xkey")
+	}
+	var environment map[string]string
+	if err := json.Unmarshal(plain, &environment); err != nil {
+		return nil, unreadable("it is not a JSON map of strings")
+	}
+	for name, value := range environment {
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
+			return nil, unreadable("a name is empty or has an =, or there is a NUL character")
+		}
+	}
+	return environment, nil
+}
+
+// withDefaults adds what a program may count on where it runs, such as NATS_URL. A name counts as
+// set in whatever case it is written.
+func withDefaults(t nex.WorkloadType, environment, defaults map[string]string) map[string]string {
+	if t.Function() || len(defaults) == 0 {
+		return environment
+	}
+	isSet := func(preset string) bool {
+		for name := range environment {
+			if strings.EqualFold(name, preset) {
+				return true
+			}
+		}
+		return false
+	}
+	full := make(map[string]string, len(environment)+len(defaults))
+	maps.Copy(full, environment)
+	for preset, value := range defaults {
+		if !isSet(preset) {
+			full[preset] = value
+		}
+	}
+	return full
+}

@@ -1,0 +1,7 @@
+package control
+
+// MaxInProgress is how many deploys are worked on at one time.
+const MaxInProgress = maxInProgress
+
+// OpenEnvironment needs no service.
+var OpenEnvironment = openEnvironment

@@ -1,0 +1,125 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nuid"
+
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/sandbox"
+)
+
+// fillLocked starts as many agents as are missing.
+func (p *Pool) fillLocked() {
+	for !p.closed && !p.retrying && p.starting < maxStarting && len(p.idle)+p.starting < p.cfg.Size+len(p.waiting) {
+		p.starting++
+		p.group.Go(p.startOne)
+	}
+}
+
+// startOne starts an agent for the pool.
+func (p *Pool) startOne() {
+	a, err := p.start(p.ctx)
+	if err != nil {
+		p.failed(err)
+	} else if !p.started(a) {
+		a.Release()
+	}
+}
+
+// started reports false if the pool is closed.
+func (p *Pool) started(a *Agent) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.starting--
+	p.lastErr = nil
+	return p.admitLocked(a)
+}
+
+// failed notes a failed start, after which the pool tries again after a while.
+func (p *Pool) failed(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.starting--
+	p.lastErr = err
+	if p.closed || p.retrying {
+		return // agents that are started together fail together: that counts once
+	}
+	d := wait(p.backoff.note(time.Now()))
+	p.cfg.Logger.Error("agent did not start", "error", err, "retry_in", d)
+	p.retryLocked(d)
+}
+
+// lostLocked replaces an agent that was lost before it was leased: at once, unless agents are lost
+// one after the other, which is no better than if they did not start.
+func (p *Pool) lostLocked() {
+	if before := p.backoff.note(time.Now()); before > 0 {
+		p.retryLocked(wait(before - 1))
+	}
+	p.fillLocked()
+}
+
+// retryLocked lets the pool start nothing for a while.
+func (p *Pool) retryLocked(d time.Duration) {
+	if p.closed || p.retrying {
+		return
+	}
+	p.retrying = true
+	p.group.Go(func() {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-p.ctx.Done():
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.retrying = false
+		p.fillLocked()
+	})
+}
+
+// start starts one agent and waits for its handshake.
+func (p *Pool) start(ctx context.Context) (*Agent, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.HandshakeTimeout,
+		fmt.Errorf("the agent did not shake hands within %s", p.cfg.HandshakeTimeout))
+	defer cancel()
+	id := nuid.Next()
+	link, err := p.cfg.Host.Admit(id)
+	if err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	log := p.cfg.Logger.With("agent", id)
+	instance, err := p.cfg.Driver.Start(ctx, sandbox.Spec{
+		ID: id, Bootstrap: link.Bootstrap(),
+		Log: func(line string) { log.Warn("agent says", "line", line) },
+	})
+	if err != nil {
+		link.Close()
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	a := &Agent{ID: id, Instance: instance, Link: link, log: log}
+	if a.Hello, err = p.awaitHandshake(ctx, a); err != nil {
+		a.Release()
+		return nil, err
+	}
+	a.ready = time.Now()
+	log.Info("received agent handshake", "version", a.Hello.Version, "sandbox", p.cfg.Driver.Capabilities().Level)
+	return a, nil
+}
+
+// awaitHandshake ends early when the agent does.
+func (p *Pool) awaitHandshake(ctx context.Context, a *Agent) (agentlink.Handshake, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.group.Go(func() {
+		select {
+		case <-a.Instance.Done():
+			cancel(fmt.Errorf("the agent %s before its handshake", a.Instance.Exit()))
+		case <-ctx.Done():
+		}
+	})
+	return a.Link.Handshake(ctx)
+}
