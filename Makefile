@@ -54,7 +54,7 @@ bin/echoservice:
 	CGO_ENABLED=0 $(BUILD) -o $@ ./examples/echoservice
 
 .PHONY: demo
-demo: build bin/echoservice bin/tools/nats ## Build, then show a deployment from beginning to end
+demo: deps build bin/echoservice bin/tools/nats ## Build, then show a deployment from beginning to end
 	./scripts/demo
 
 .PHONY: clean

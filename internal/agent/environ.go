@@ -31,10 +31,10 @@ func (a *agent) environment(d agentlink.Deploy) ([]string, error) {
 		}
 		env[name] = value
 	}
-	for name, value := range upperCased(d.Environment) {
+	for name, value := range a.defaults() { // first, so that path=… is not taken for PATH
 		setDefault(env, name, value)
 	}
-	for name, value := range a.defaults() {
+	for name, value := range upperCased(d.Environment) {
 		setDefault(env, name, value)
 	}
 	env[envWorkloadID] = d.WorkloadID

@@ -25,13 +25,6 @@ type Conn struct {
 // this is later than its handshake may be.
 const dialTimeout = 5 * time.Second
 
-// reconnectWait and reconnectTries bound how long an agent looks for a node that is gone: about
-// three seconds. Then the link counts as lost.
-const (
-	reconnectWait  = 100 * time.Millisecond
-	reconnectTries = 30
-)
-
 // Dial connects an agent to its node. The caller owns the Conn and closes it.
 func Dial(b Bootstrap) (*Conn, error) {
 	pair, err := nkeys.FromSeed([]byte(b.Seed))
@@ -48,9 +41,9 @@ func Dial(b Bootstrap) (*Conn, error) {
 		nats.Nkey(public, pair.Sign),
 		nats.CustomInboxPrefix(InboxPrefix(b.AgentID)),
 		nats.Timeout(dialTimeout),
-		nats.ReconnectWait(reconnectWait),
-		nats.MaxReconnects(reconnectTries),
-		nats.ReconnectBufSize(4<<20),
+		// The server lives and dies with its node. Whoever answers at its address later is somebody
+		// else, and must not get at an agent.
+		nats.NoReconnect(),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.lost) }),
 	)
 	if err != nil {

@@ -69,7 +69,10 @@ func (r guarded) Read(p []byte) (int, error) {
 	if n > 0 {
 		r.guard.pause()
 	}
-	if err != nil && err != io.EOF {
+	switch {
+	case err == io.EOF && r.guard.ctx.Err() != nil:
+		err = context.Cause(r.guard.ctx) // a source that sees us leave may end its answer in order
+	case err != nil && err != io.EOF:
 		err = r.guard.explain(err)
 	}
 	return n, err

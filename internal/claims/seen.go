@@ -70,7 +70,8 @@ func (s *Seen) load(path string) error {
 	}
 }
 
-// Add reports whether the claims were not there before, and remembers them.
+// Add reports whether the claims were not there before, and remembers them: until the process ends if
+// it returns an error, because they could not be written.
 func (s *Seen) Add(id string, until time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,16 +82,16 @@ func (s *Seen) Add(id string, until time.Time) (bool, error) {
 		// When that fails the file goes on growing until the next time.
 		_ = s.compact(time.Now())
 	}
+	s.until[id] = until.Unix()
 	text := line(id, until.Unix())
 	if s.torn { // keep this one apart from what a full disk has left of the one before
 		text = "\n" + text
 	}
 	if _, err := s.file.WriteString(text); err != nil {
 		s.torn = true
-		return false, fmt.Errorf("remember used claims: %w", err)
+		return true, fmt.Errorf("remember used claims: %w", err)
 	}
 	s.torn = false
-	s.until[id] = until.Unix()
 	return true, nil
 }
 

@@ -146,8 +146,8 @@ func TestSeenRecoversFromAFailedWrite(t *testing.T) {
 	}
 	defer readOnly.Close()
 	file := s.SwapFile(readOnly)
-	if fresh, err := s.Add("a", soon); err == nil || fresh {
-		t.Errorf("Add = %v, %v, want an error", fresh, err)
+	if fresh, err := s.Add("a", soon); err == nil || !fresh {
+		t.Errorf("Add = %v, %v, want fresh and an error", fresh, err)
 	}
 	if _, err := file.WriteString("1700000000 half-an-"); err != nil { // what was written of it
 		t.Fatal(err)
@@ -155,10 +155,10 @@ func TestSeenRecoversFromAFailedWrite(t *testing.T) {
 	s.SwapFile(file)
 	add(t, s, "b", soon, true)
 	add(t, s, "c", soon, true)
-	add(t, s, "a", soon, true) // it was refused, so it is not used
+	add(t, s, "a", soon, false) // this process knows
 
 	s = restarted(t, path)
-	for _, id := range []string{"a", "b", "c"} {
+	for _, id := range []string{"b", "c"} {
 		add(t, s, id, soon, false)
 	}
 }

@@ -47,7 +47,7 @@ func (v *Verifier) Start(r *nex.DeployRequest, namespace string) (*Claims, error
 	if !IsDigest(c.Hash) && !v.AllowUnverified {
 		return nil, nex.Errorf(nex.CodeInvalidClaims, "the claims' data.hash is not a sha256 in hex: sign the digest of the artifact, or set allow_unverified_artifacts on the node")
 	}
-	return c, v.once(c)
+	return c, v.once(c, true)
 }
 
 // Stop checks the claims of a stop request. That they are of the right issuer and name is for the
@@ -60,7 +60,7 @@ func (v *Verifier) Stop(r *nex.StopRequest, namespace string) (*Claims, error) {
 	if (c.Bound() || c.Workload != "") && c.Workload != r.WorkloadID {
 		return nil, nex.Errorf(nex.CodeInvalidClaims, "the claims were signed for another workload: sign data.workload with the id to stop")
 	}
-	return c, v.once(c)
+	return c, v.once(c, false)
 }
 
 // LameDuck checks the claims of a lame duck request. A node without valid issuers lets anybody with
@@ -79,7 +79,7 @@ func (v *Verifier) LameDuck(r *nex.LameDuckRequest) error {
 	if c.Subject != v.Node {
 		return nex.Errorf(nex.CodeInvalidClaims, "the claims' subject is not this node: sign the node's id")
 	}
-	return v.once(c)
+	return v.once(c, false)
 }
 
 // common checks what all claims have: signature, issuer, time, node and namespace. An empty
@@ -131,13 +131,15 @@ func (c *Claims) end() time.Time {
 	return c.Expires
 }
 
-func (v *Verifier) once(c *Claims) error {
+// once refuses claims that were used before. Those of a start must be remembered for good; a stop
+// passes also when the disk is full, which may be what it is to end.
+func (v *Verifier) once(c *Claims, forGood bool) error {
 	fresh, err := v.Seen.Add(c.once, c.end())
-	if err != nil {
-		return err
-	}
 	if !fresh {
 		return nex.Errorf(nex.CodeClaimsReplayed, "the claims were used before: sign the request anew")
+	}
+	if forGood {
+		return err
 	}
 	return nil
 }

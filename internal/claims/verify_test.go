@@ -208,3 +208,19 @@ func TestUnrememberedClaimsAreRefused(t *testing.T) {
 		t.Errorf("error = %v, want an internal one", err)
 	}
 }
+
+// A stop must get through when the disk is full: the workload may be what fills it.
+func TestUnrememberedStopPasses(t *testing.T) {
+	key, _ := pair(t, nkeys.CreateAccount)
+	v := strict(t)
+	if err := v.Seen.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := &nex.StopRequest{WorkloadID: "id", WorkloadJWT: sign(t, key, claims.Claims{Subject: "name", Node: v.Node, Namespace: "default", Workload: "id"})}
+	if _, err := v.Stop(r, "default"); err != nil {
+		t.Errorf("Stop = %v, want it to pass", err)
+	}
+	if _, err := v.Stop(r, "default"); nex.CodeOf(err) != nex.CodeClaimsReplayed {
+		t.Errorf("the same stop again = %v, want it refused", err)
+	}
+}

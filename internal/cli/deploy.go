@@ -32,6 +32,20 @@ func parseEnvironment(pairs []string) (map[string]string, error) {
 	return environment, nil
 }
 
+// checkDeployment finds what no node would take, before anything is uploaded or stopped for it.
+func checkDeployment(namespace string, d client.Deployment) error {
+	if d.Name == "" {
+		return usagef("no workload name can be made of the file's name: give one with --name")
+	}
+	if err := nex.CheckName(d.Name); err != nil {
+		return err
+	}
+	if len(d.Triggers) > 0 && !d.Type.Function() {
+		return nex.Errorf(nex.CodeUnsupportedTrigger, "a workload of type %s cannot have triggers: leave --trigger_subject away", d.Type)
+	}
+	return nex.CheckNamespace(namespace)
+}
+
 // crashWindow is how long run and devrun look whether a program that was started ends at once. They
 // look on while the answer is printed, so that a crash at the start is seen where it was caused.
 const crashWindow = 50 * time.Millisecond

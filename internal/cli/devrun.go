@@ -7,9 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
@@ -23,13 +20,16 @@ type devrunCommand struct {
 	File        string   `arg:"" type:"existingfile" help:"Program, JavaScript file or WebAssembly module to run."`
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
-	Name        string        `help:"Name of the workload; made of the name of the file if not given." placeholder:"NAME"`
-	Description string        `help:"Description of the workload." default:"Workload published in devmode" placeholder:"TEXT"`
-	Grace       time.Duration `help:"Time that a workload of the same name gets to end before it is killed." default:"10s" placeholder:"TIME"`
+	graceFlag
+	Name        string `help:"Name of the workload; made of the name of the file if not given." placeholder:"NAME"`
+	Description string `help:"Description of the workload." default:"Workload published in devmode" placeholder:"TEXT"`
 }
 
 // Run uploads, replaces and deploys.
 func (c *devrunCommand) Run(ctx context.Context, s *session) error {
+	if err := c.checkGrace(); err != nil {
+		return err
+	}
 	environment, err := parseEnvironment(c.Environment)
 	if err != nil {
 		return err
@@ -45,6 +45,9 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	}
 	if d.Name == "" {
 		d.Name = workloadName(c.File)
+	}
+	if err := checkDeployment(s.Namespace, d); err != nil {
+		return err
 	}
 	if d.Issuer, err = c.issuer(s, true); err != nil {
 		return err
@@ -64,27 +67,19 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	})
 }
 
-// uploadAndPlace uploads the file while it looks for a node.
+// uploadAndPlace finds a node and then uploads, so that what no node takes is not left in the store.
 func (c *devrunCommand) uploadAndPlace(ctx context.Context, s *session, cl *client.Client, a *localArtifact, d *client.Deployment) (*placement, error) {
-	var place *placement
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		bar := s.uploadBar(filepath.Base(c.File), a.size)
-		defer bar.done()
-		d.Location, d.Digest, err = cl.Upload(ctx, client.Upload{
-			Bucket: devrunBucket, Key: d.Name, JSDomain: s.JSDomain, Content: a.file, Progress: bar.sent,
-		})
-		return err
-	})
-	group.Go(func() (err error) {
-		place, err = findNode(ctx, cl, a.needs())
-		return err
-	})
-	if err := group.Wait(); err != nil {
+	place, err := findNode(ctx, cl, a.needs())
+	if err != nil {
 		return nil, err
 	}
 	d.Node, d.Xkey = place.node.NodeID, place.node.TargetXkey
-	return place, nil
+	bar := s.uploadBar(filepath.Base(c.File), a.size)
+	defer bar.done()
+	d.Location, d.Digest, err = cl.Upload(ctx, client.Upload{
+		Bucket: devrunBucket, Key: s.Namespace + "/" + d.Name, JSDomain: s.JSDomain, Content: a.file, Progress: bar.sent,
+	})
+	return place, err
 }
 
 // replace stops workloads of the same name.
@@ -97,7 +92,7 @@ func (c *devrunCommand) replace(ctx context.Context, s *session, cl *client.Clie
 		if w.State.Ended() {
 			continue // the node forgets it by itself
 		}
-		_, err := cl.Stop(ctx, client.Stopping{Node: w.Node, ID: w.ID, Name: w.Workload.Name, Issuer: d.Issuer, Grace: c.Grace})
+		_, err := cl.Stop(ctx, client.Stopping{Node: w.Node, ID: w.ID, Name: w.Workload.Name, Issuer: d.Issuer, Grace: c.onWire()})
 		if errors.Is(err, nex.ErrWorkloadNotFound) {
 			return fmt.Errorf("workload %s runs on node %s and was started by another issuer: choose another --name, or give its --issuer", d.Name, w.Node)
 		}
@@ -119,6 +114,9 @@ type localArtifact struct {
 
 // openArtifact opens a file and finds out what it is. The caller closes the file.
 func openArtifact(path string) (_ *localArtifact, err error) {
+	if stat, err := os.Stat(path); err != nil || !stat.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file that can be uploaded: give a program, a .js or a .wasm file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

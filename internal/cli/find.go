@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -55,6 +56,9 @@ func locate(ctx context.Context, c *client.Client, nodes []string, idOrName stri
 	for i, node := range nodes {
 		group.Go(func() error {
 			info, err := c.Info(ctx, node)
+			if errors.Is(err, nex.ErrNodeNotFound) && len(nodes) > 1 {
+				return nil // it has gone since it was found
+			}
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"strings"
 
 	nex "github.com/nex-engine/nex"
@@ -102,7 +104,7 @@ type lameduckCommand struct {
 // a node with valid issuers demands it.
 func (c *lameduckCommand) Run(ctx context.Context, s *session) error {
 	issuer, err := c.issuer(s, false)
-	if err != nil && c.Issuer != "" {
+	if err != nil && (c.Issuer != "" || !errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
 	return s.withClient(ctx, func(cl *client.Client) error {

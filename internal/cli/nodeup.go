@@ -35,7 +35,7 @@ func (f nodeFlags) settings(file string) (config.Config, error) {
 	if f.NoSandbox {
 		settings.NoSandbox = true
 	}
-	return settings, nil
+	return settings, node.CheckSandbox(settings)
 }
 
 // defaultConfig is the configuration file of node up and node preflight when none is named.

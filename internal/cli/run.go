@@ -43,6 +43,9 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	if d.Name == "" {
 		d.Name = workloadName(location.Path)
 	}
+	if err := checkDeployment(s.Namespace, d); err != nil {
+		return err
+	}
 	if d.Issuer, err = c.issuer(s, true); err != nil {
 		return err
 	}
@@ -75,7 +78,7 @@ func (c *runCommand) digest(ctx context.Context, s *session, cl *client.Client, 
 	case l.Scheme == nex.SchemeFile:
 		return fileDigest(l.Path)
 	}
-	return "", usagef("give --digest, the sha256 of what lies at %s", l)
+	return "", usagef("give --digest, the sha256 of what lies at %s://%s", l.Scheme, l.Host) // the rest may hold secrets
 }
 
 // storedDigest asks the object store in the control account, and, beside a local nex up, the one in

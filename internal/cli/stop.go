@@ -15,14 +15,30 @@ type stopCommand struct {
 	Workload string `arg:"" help:"Id or name of the workload."`
 	Node     string `help:"Id of the node that the workload is on; found if not given." placeholder:"ID"`
 	issuerFlags
-	Grace time.Duration `help:"Time that the program gets to end after SIGTERM, before SIGKILL." default:"10s" placeholder:"TIME"`
-	JSON  bool          `name:"json" help:"Print the node's answer as JSON."`
+	graceFlag
+	JSON bool `name:"json" help:"Print the node's answer as JSON."`
 }
+
+// graceFlag is the time between SIGTERM and SIGKILL.
+type graceFlag struct {
+	Grace time.Duration `help:"Time that the program gets to end after SIGTERM, before SIGKILL." default:"10s" placeholder:"TIME"`
+}
+
+func (f graceFlag) checkGrace() error {
+	if f.Grace < 0 || f.Grace.Milliseconds() > nex.MaxGraceMillis {
+		return usagef("--grace must be between 0s and %s", nex.MaxGraceMillis*time.Millisecond)
+	}
+	return nil
+}
+
+// onWire is the grace as a request has it: there 0 means the default, so that no grace at all is the
+// least there is.
+func (f graceFlag) onWire() time.Duration { return max(f.Grace, time.Millisecond) }
 
 // Run stops a workload and waits for its end.
 func (c *stopCommand) Run(ctx context.Context, s *session) error {
-	if c.Grace < 0 || c.Grace.Milliseconds() > nex.MaxGraceMillis {
-		return usagef("--grace must be between 0s and %s", nex.MaxGraceMillis*time.Millisecond)
+	if err := c.checkGrace(); err != nil {
+		return err
 	}
 	issuer, err := c.issuer(s, false)
 	if err != nil {
@@ -33,8 +49,7 @@ func (c *stopCommand) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		// On the wire 0 means the default, so no grace at all is the least there is.
-		answer, err := cl.Stop(ctx, client.Stopping{Node: w.Node, ID: w.ID, Name: w.Workload.Name, Issuer: issuer, Grace: max(c.Grace, time.Millisecond)})
+		answer, err := cl.Stop(ctx, client.Stopping{Node: w.Node, ID: w.ID, Name: w.Workload.Name, Issuer: issuer, Grace: c.onWire()})
 		if errors.Is(err, nex.ErrWorkloadNotFound) {
 			return nex.Errorf(nex.CodeWorkloadNotFound, "workload %s was not stopped: only the issuer that started it can, so give its key with --issuer, or somebody was faster", w.ID)
 		}

@@ -96,7 +96,7 @@ func (s *Service) spec(at nex.Request, r *nex.DeployRequest, c *claims.Claims, e
 	spec := workload.Spec{
 		ID: nuid.Next(), Name: c.Subject, Namespace: at.Namespace, Description: r.Description, Type: r.Type,
 		Essential: r.Essential, Issuer: c.Issuer, Location: r.Location, JSDomain: r.JSDomain,
-		Argv: r.Argv, Environment: withDefaults(r.Type, environment, s.cfg.DefaultEnvironment), Triggers: r.TriggerSubjects,
+		Argv: r.Argv, Environment: WithDefaults(r.Type, environment, s.cfg.DefaultEnvironment), Triggers: r.TriggerSubjects,
 	}
 	if claims.IsDigest(c.Hash) { // else the verifier let it pass unverified
 		spec.Digest = c.Hash

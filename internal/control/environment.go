@@ -43,9 +43,9 @@ func openEnvironment(key nkeys.KeyPair, text, sender string) (map[string]string,
 	return environment, nil
 }
 
-// withDefaults adds what a program may count on where it runs, such as NATS_URL. A name counts as
+// WithDefaults adds what a program may count on where it runs, such as NATS_URL. A name counts as
 // set in whatever case it is written.
-func withDefaults(t nex.WorkloadType, environment, defaults map[string]string) map[string]string {
+func WithDefaults(t nex.WorkloadType, environment, defaults map[string]string) map[string]string {
 	if t.Function() || len(defaults) == 0 {
 		return environment
 	}

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -107,6 +108,9 @@ func prepare(path string) error {
 		return unusable(path, "cannot be read", err)
 	}
 	defer d.Close()
+	if info, err := d.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("the data directory %s can be written to by everybody: take that permission away, or choose another with --data-dir", path)
+	}
 	if _, err := d.Readdirnames(1); err != nil && !errors.Is(err, io.EOF) {
 		return unusable(path, "cannot be read", err)
 	}

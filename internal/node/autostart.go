@@ -3,12 +3,15 @@ package node
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nuid"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/config"
+	"github.com/nex-engine/nex/internal/control"
 	"github.com/nex-engine/nex/internal/keyfile"
 	"github.com/nex-engine/nex/internal/workload"
 )
@@ -16,7 +19,10 @@ import (
 // autostart starts the workloads of the configuration, in the background: a node whose workloads
 // cannot start is of use nevertheless. Their issuer is the node's own, whose key lies in the data
 // directory, so that its owner can stop them.
-func (n *node) autostart() {
+//
+// What an essential workload needs may come later than the node, so its start is tried again until it
+// succeeds.
+func (n *node) autostart(ctx context.Context) {
 	list := n.cfg.Settings.Autostart.Workloads
 	if len(list) == 0 {
 		return
@@ -29,7 +35,7 @@ func (n *node) autostart() {
 	var group sync.WaitGroup
 	n.onClose(group.Wait)
 	for _, w := range list {
-		group.Go(func() { n.autostartOne(w, issuer) })
+		group.Go(func() { n.autostartOne(ctx, w, issuer) })
 	}
 }
 
@@ -41,16 +47,45 @@ func (n *node) ownIssuer() (string, error) {
 	return pair.PublicKey()
 }
 
-func (n *node) autostartOne(w config.AutostartWorkload, issuer string) {
-	location, err := nex.ParseLocation(w.Location)
-	if err == nil {
-		_, err = n.workloads.Deploy(context.Background(), workload.Spec{
-			ID: nuid.Next(), Name: w.Name, Namespace: w.Namespace, Description: w.Description, Type: nex.WorkloadType(w.Type),
-			Essential: w.Essential, Issuer: issuer, Location: location, JSDomain: w.JSDomain,
-			Argv: w.Argv, Environment: w.Environment, Triggers: w.TriggerSubjects,
-		})
-	}
-	if err != nil {
+// Bounds of the wait before an autostart is tried again; it doubles each time.
+const (
+	firstAutostartRetry = time.Second
+	lastAutostartRetry  = 30 * time.Second
+)
+
+func (n *node) autostartOne(ctx context.Context, w config.AutostartWorkload, issuer string) {
+	for wait := firstAutostartRetry; ; wait = min(2*wait, lastAutostartRetry) {
+		err := n.deployOwn(ctx, w, issuer)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
 		n.log.Error("autostart failed", "workload", w.Name, "namespace", w.Namespace, "error", err)
+		if !w.Essential {
+			return
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
 	}
+}
+
+// deployOwn starts a workload of the configuration as a request for it would.
+func (n *node) deployOwn(ctx context.Context, w config.AutostartWorkload, issuer string) error {
+	if !slices.Contains(n.types(), w.Type) {
+		return nex.Errorf(nex.CodeUnsupportedType, "this node runs no workloads of type %s", w.Type)
+	}
+	location, err := nex.ParseLocation(w.Location)
+	if err != nil {
+		return err
+	}
+	_, err = n.workloads.Deploy(ctx, workload.Spec{
+		ID: nuid.Next(), Name: w.Name, Namespace: w.Namespace, Description: w.Description, Type: w.Type,
+		Essential: w.Essential, Issuer: issuer, Location: location, JSDomain: w.JSDomain, Argv: w.Argv,
+		Environment: control.WithDefaults(w.Type, w.Environment, n.defaultEnvironment()), Triggers: w.TriggerSubjects,
+	})
+	return err
 }

@@ -4,7 +4,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -64,7 +63,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := n.open(ctx); err != nil {
 		return err
 	}
-	n.autostart()
+	n.autostart(ctx)
 	n.publisher.Event(nex.SystemNamespace, nex.EventNodeStarted, nex.NodeStarted{Version: nex.Version, ID: n.id, Tags: n.control.Tags()})
 	n.log.Info("NATS execution engine awaiting commands", "id", n.id)
 	if cfg.Ready != nil {
@@ -177,14 +176,10 @@ func (n *node) artifactConns() []*nats.Conn {
 
 func (n *node) openControl(seen *claims.Seen) error {
 	s, c := n.cfg.Settings, n.driver.Capabilities()
-	defaults := map[string]string{}
-	if n.cfg.WorkloadURL != "" {
-		defaults["NATS_URL"] = n.cfg.WorkloadURL
-	}
 	service, err := control.Start(control.Config{
 		Conn: n.cfg.Control, NodeID: n.id, Nexus: s.Nexus, Xkey: n.xkey, Tags: n.tags(),
 		OS: c.OS, Arch: c.Arch, Sandbox: c.Level, Types: n.types(),
-		DenySubjects: s.DenyTriggerSubjects, DefaultEnvironment: defaults,
+		DenySubjects: s.DenyTriggerSubjects, DefaultEnvironment: n.defaultEnvironment(),
 		Verifier: &claims.Verifier{
 			Node: n.id, ValidIssuers: s.ValidIssuers, RequireBound: s.BoundClaims(),
 			AllowUnverified: s.AllowUnverifiedArtifacts, Seen: seen,
@@ -202,6 +197,14 @@ func (n *node) openControl(seen *claims.Seen) error {
 		n.publisher.Event(nex.SystemNamespace, nex.EventNodeStopped, nex.NodeStopped{ID: n.id, Graceful: true})
 	})
 	return nil
+}
+
+// defaultEnvironment is what a native workload is told where it is not told otherwise.
+func (n *node) defaultEnvironment() map[string]string {
+	if n.cfg.WorkloadURL == "" {
+		return nil
+	}
+	return map[string]string{"NATS_URL": n.cfg.WorkloadURL}
 }
 
 // types are the workload types that are configured and that the agents can run.
@@ -228,5 +231,3 @@ func (n *node) tags() map[string]string {
 	tags[nex.TagUnsafe] = strconv.FormatBool(c.Level == nex.SandboxNone)
 	return tags
 }
-
-var errNoSandbox = errors.New("no sandbox works on this machine, and workloads run without one only when that is asked for: give --no-sandbox, or set no_sandbox to true in the configuration")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nuid"
 
+	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/sandbox"
 )
@@ -110,7 +111,7 @@ func (p *Pool) start(ctx context.Context) (*Agent, error) {
 	return a, nil
 }
 
-// awaitHandshake ends early when the agent does.
+// awaitHandshake ends early when the agent does, and fails if node and agent do not fit together.
 func (p *Pool) awaitHandshake(ctx context.Context, a *Agent) (agentlink.Handshake, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -121,5 +122,9 @@ func (p *Pool) awaitHandshake(ctx context.Context, a *Agent) (agentlink.Handshak
 		case <-ctx.Done():
 		}
 	})
-	return a.Link.Handshake(ctx)
+	hello, err := a.Link.Handshake(ctx)
+	if err == nil && hello.Version != nex.Version {
+		err = fmt.Errorf("start agent: it is of version %s, this node of %s: install nex and nex-agent of one version", hello.Version, nex.Version)
+	}
+	return hello, err
 }

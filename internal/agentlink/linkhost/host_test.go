@@ -12,6 +12,7 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
+	"github.com/nex-engine/nex/internal/nextest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -137,9 +138,7 @@ func TestAccountsAreUsedAgain(t *testing.T) {
 	if got := h.Server().NumLoadedAccounts(); got != before {
 		t.Errorf("the server has %d accounts, want %d as before", got, before)
 	}
-	if n := h.Server().NumClients(); n != 0 {
-		t.Errorf("%d connections are left, want none", n)
-	}
+	nextest.Await(t, "no connection is left", func() bool { return h.Server().NumClients() == 0 })
 }
 
 func TestCloseEndsEveryLink(t *testing.T) {

@@ -7,6 +7,7 @@
 package linktest
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"time"
@@ -21,6 +22,8 @@ type Script struct {
 	// Hello is called before the agent introduces itself. If it returns false the agent ends instead,
 	// with status 1. [Silent] is one.
 	Hello func(*Agent) bool
+	// Version is what the agent says that it is of; empty means this one.
+	Version string
 	// Mute makes an agent that shakes hands and then leaves every request unanswered.
 	Mute bool
 	// Deploy answers the node's Deploy.
@@ -46,13 +49,13 @@ type Agent struct {
 	ID     string
 	fleet  *Fleet
 	script Script
-	ctx    context.Context // ends with the sandbox
+	ctx    context.Context // ends with the agent
 	conn   *agentlink.Conn // nil before there is a link
 	exits  chan nex.Exit   // of the program; has room for one
 	deaths chan nex.Exit   // of the agent; has room for one
 }
 
-// Gone is closed when the sandbox has ended.
+// Gone is closed when the agent ends, or its sandbox does. Nothing reaches the node then.
 func (a *Agent) Gone() <-chan struct{} { return a.ctx.Done() }
 
 // Logs sends log records as lines of the program.
@@ -79,8 +82,11 @@ func (a *Agent) Die(exit nex.Exit) {
 	}
 }
 
-// play is the agent's life.
-func (a *Agent) play(bootstrap agentlink.Bootstrap) nex.Exit {
+// play is the agent's life, in a sandbox that ends with ctx.
+func (a *Agent) play(ctx context.Context, bootstrap agentlink.Bootstrap) nex.Exit {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.ctx = ctx
 	if a.script.Hello != nil && !a.script.Hello(a) {
 		return failed
 	}
@@ -89,15 +95,18 @@ func (a *Agent) play(bootstrap agentlink.Bootstrap) nex.Exit {
 		return failed
 	}
 	a.conn = conn
-	defer conn.Settle()
-	defer conn.Close()
+	defer func() {
+		conn.Close()
+		cancel()
+		conn.Settle() // no hook outlives its agent
+	}()
 	silence, err := a.serve(bootstrap)
 	if err != nil {
 		return failed
 	}
 	defer silence()
 	_, err = conn.Handshake(a.ctx, agentlink.Handshake{
-		AgentID: a.ID, Version: nex.Version, OS: runtime.GOOS, Arch: runtime.GOARCH, Types: []nex.WorkloadType{nex.TypeNative},
+		AgentID: a.ID, Version: cmp.Or(a.script.Version, nex.Version), OS: runtime.GOOS, Arch: runtime.GOARCH, Types: []nex.WorkloadType{nex.TypeNative},
 	})
 	if err != nil {
 		return failed

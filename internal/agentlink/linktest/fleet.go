@@ -33,10 +33,7 @@ func (f *Fleet) OnStart(spec sandbox.Spec, i *fake.Instance) {
 		return
 	}
 	a := f.add(spec.ID)
-	i.Go(func(ctx context.Context) nex.Exit {
-		a.ctx = ctx
-		return a.play(bootstrap)
-	})
+	i.Go(func(ctx context.Context) nex.Exit { return a.play(ctx, bootstrap) })
 }
 
 func (f *Fleet) add(id string) *Agent {

@@ -33,5 +33,5 @@ func (s Style) finding(i checklist.Item) string {
 	case i.Optional:
 		return "⚠️ " + s.paint(text.FgYellow, "Optional Dependency Missing")
 	}
-	return "⛔ " + s.paint(text.FgRed, "Dependency Missing")
+	return "❌ " + s.paint(text.FgRed, "Dependency Missing")
 }

@@ -22,7 +22,7 @@ func preflightGroups() []checklist.Group {
 const preflightGolden = `Validating - User provided files []
 Validating - Programs [/usr/local/bin, $PATH]
 ✅ Dependency Satisfied - /usr/local/bin/nex-agent [agent]
-⛔ Dependency Missing - nex-other [another]
+❌ Dependency Missing - nex-other [another]
    there is none: get one
    or two
 ⚠️ Optional Dependency Missing - /a/b [named by�a stranger]
