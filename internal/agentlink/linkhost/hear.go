@@ -12,8 +12,9 @@ import (
 // Bounds of what an agent says. One that was taken over by its workload can say anything; it ends up
 // in the node's memory and in events.
 const (
-	maxReason = 4 << 10
-	maxSignal = 32
+	maxReason  = 4 << 10
+	maxSignal  = 32
+	maxRecords = 4096 // in one message; an agent of ours sends far fewer
 )
 
 // hearHandshake decodes the handshake of the agent with the id.
@@ -28,6 +29,7 @@ func hearHandshake(id string, body []byte) (agentlink.Handshake, error) {
 // hearLogs decodes log records, whose lines are then no longer than they may be.
 func hearLogs(body []byte) ([]nex.LogRecord, error) {
 	records, err := agentlink.Decode[[]nex.LogRecord](body)
+	records = records[:min(len(records), maxRecords)]
 	for i := range records {
 		r := &records[i]
 		r.ID = "" // the node knows whose agent it is

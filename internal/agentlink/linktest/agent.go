@@ -74,6 +74,9 @@ func (a *Agent) Exit(exit nex.Exit) {
 	}
 }
 
+// Report tells the node that the program has ended, but does not end the agent.
+func (a *Agent) Report(exit nex.Exit) error { return a.conn.Exited(a.ctx, exit) }
+
 // Die ends the agent, without a word to the node.
 func (a *Agent) Die(exit nex.Exit) {
 	select {
