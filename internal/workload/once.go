@@ -111,6 +111,11 @@ func (w *Workload) supervise(agent *pool.Agent, path, digest string) outcome {
 		Path: path, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment,
 	}
 	if err := w.start(agent, deploy, events); err != nil {
+		// A program that ends at once can be gone, and its agent too, before the answer is here.
+		if exit := lastWord(agent, exited); exit != nil {
+			w.running(digest)
+			return outcome{exit: exit}
+		}
 		return outcome{err: err}
 	}
 	started := time.Now()
