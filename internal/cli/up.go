@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -27,6 +28,9 @@ type upCommand struct {
 
 // Run starts NATS and a node and serves until it is interrupted.
 func (c *upCommand) Run(ctx context.Context, s *session) error {
+	if c.Port != nil && (*c.Port < 0 || *c.Port > math.MaxUint16) {
+		return usagef("--port %d is no port: give one from 1 to 65535, or 0 for a free one", *c.Port)
+	}
 	settings, err := c.settings(c.Config)
 	if err != nil {
 		return err

@@ -137,6 +137,9 @@ type eventsCommand struct {
 
 // Run prints events until it is interrupted.
 func (c *eventsCommand) Run(ctx context.Context, s *session) error {
+	if c.Type != "" && nex.CheckName(c.Type) != nil {
+		return usagef("--type %q is no event type: see docs/protocol.md for those there are", c.Type)
+	}
 	return s.withClient(ctx, func(cl *client.Client) error {
 		outer := ctx
 		ctx, cancel := context.WithCancelCause(outer)

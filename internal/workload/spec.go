@@ -19,7 +19,7 @@ type Spec struct {
 	Description string
 	Type        nex.WorkloadType
 	Essential   bool
-	Issuer      string // account key that may stop it; empty for the node's own
+	Issuer      string // account key that may stop it
 	Location    nex.Location
 	JSDomain    string
 	Digest      string // sha256 the artifact must have; empty when it need not be verified

@@ -7,7 +7,8 @@ import (
 )
 
 // What a workload may log: a token bucket for lines and one for bytes, both streams together. Bytes
-// are those of the text as it goes over the link, where JSON makes six of a control character. A workload that stays below the rates never loses a line; the bursts are there for
+// are those of the text as it goes over the link, where JSON makes six of a control character. A workload that stays below the rates
+// never loses a line; the bursts are there for
 // programs that say much when they start or die.
 const (
 	LinesPerSecond = 2_000
