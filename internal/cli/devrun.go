@@ -17,7 +17,7 @@ import (
 const devrunBucket = "NEXCLIFILES"
 
 type devrunCommand struct {
-	File        string   `arg:"" type:"existingfile" help:"Program, JavaScript file or WebAssembly module to run."`
+	File        string   `arg:"" type:"path" help:"Program, JavaScript file or WebAssembly module to run."`
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
 	graceFlag
@@ -115,7 +115,7 @@ type localArtifact struct {
 // openArtifact opens a file and finds out what it is. The caller closes the file.
 func openArtifact(path string) (_ *localArtifact, err error) {
 	if stat, err := os.Stat(path); err != nil || !stat.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file that can be uploaded: give a program, a .js or a .wasm file", path)
+		return nil, usagef("%s is no file that can be uploaded: give a program, a .js or a .wasm file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {

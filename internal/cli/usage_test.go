@@ -43,7 +43,7 @@ func TestWrongUsage(t *testing.T) {
 		{"not one of few, or none", "node probe --min-sandbox=chroot", `--min-sandbox must be none, gvisor or microvm, not "chroot"`, "nex node probe"},
 		{"argument not one of few", "completion tcsh", `<shell> must be bash, zsh or fish, not "tcsh"`, "nex completion"},
 		{"not one of few, of a global flag", "version --loglevel=all", `--loglevel must be debug, info, warn or error, not "all"`, "nex version"},
-		{"no file", "devrun ./does-not-exist", "<file>: stat " + filepath.Join(workingDir(t), "does-not-exist") + ": no such file or directory", "nex devrun"},
+		{"no file", "devrun ./does-not-exist", filepath.Join(workingDir(t), "does-not-exist") + " is no file that can be uploaded: give a program, a .js or a .wasm file", "nex devrun"},
 		{"no environment variable", "devrun main_test.go NAME", `"NAME" is no environment variable: write name=value`, "nex devrun"},
 	}
 	for _, tt := range tests {
