@@ -25,6 +25,13 @@ type DeployRequest struct {
 	TriggerConnection *Connection `json:"trigger_connection,omitempty"`
 	HostServices      *Connection `json:"host_services,omitempty"`
 
+	// MaxConcurrency is how many calls of a function may run at one time on a node; 0 takes the node's
+	// default.
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
+	// CallTimeoutMillis bounds a call of a function, waiting for its turn included; 0 takes the node's
+	// default, 5 s.
+	CallTimeoutMillis int `json:"call_timeout_ms,omitempty"`
+
 	// RetryCount and RetriedAt are set by version 1 nodes that deploy again; they are not signed.
 	RetryCount int    `json:"retry_count,omitempty"`
 	RetriedAt  string `json:"retried_at,omitempty"`
@@ -39,11 +46,15 @@ type Connection struct {
 
 // Limits of a DeployRequest.
 const (
-	MaxArgs           = 256
-	MaxDescription    = 1024
-	MaxTriggers       = 64
-	maxSubjectLength  = 256
-	maxArgumentLength = 64 << 10
+	MaxArgs        = 256
+	MaxDescription = 1024
+	MaxTriggers    = 64
+	// MaxConcurrency bounds DeployRequest.MaxConcurrency.
+	MaxConcurrency = 1024
+	// MaxCallTimeoutMillis bounds DeployRequest.CallTimeoutMillis: five minutes.
+	MaxCallTimeoutMillis = 5 * 60 * 1000
+	maxSubjectLength     = 256
+	maxArgumentLength    = 64 << 10
 )
 
 // DecodeDeployRequest parses and checks the body of DEPLOY. The error is an [Error] that names the
@@ -74,6 +85,10 @@ func (r *DeployRequest) check() error {
 		return bad("argv has more than %d entries", MaxArgs)
 	case len(r.TriggerSubjects) > MaxTriggers:
 		return bad("trigger_subjects has more than %d entries", MaxTriggers)
+	case r.MaxConcurrency < 0 || r.MaxConcurrency > MaxConcurrency:
+		return bad("max_concurrency must be between 0 and %d", MaxConcurrency)
+	case r.CallTimeoutMillis < 0 || r.CallTimeoutMillis > MaxCallTimeoutMillis:
+		return bad("call_timeout_ms must be between 0 and %d", MaxCallTimeoutMillis)
 	case r.WorkloadJWT == "":
 		return Errorf(CodeInvalidClaims, "invalid deploy request: workload_jwt is missing: sign the request with an issuer key")
 	case r.Environment != "" && r.SenderPublicKey == "":

@@ -143,11 +143,17 @@ type WorkloadStateChanged struct {
 	Exit   *Exit  `json:"exit,omitempty"` // when the program's end was the cause
 }
 
-// FunctionExecuted says how one call of a function ended.
+// FunctionExecuted says how one call of a function ended. When calls are frequent, one event stands
+// for several calls that ended the same way: Count of them within WindowMillis, of which it describes
+// the last.
 type FunctionExecuted struct {
 	WorkloadName   string `json:"workload_name"`
 	TriggerSubject string `json:"trigger_subject"` // the concrete subject
 	ElapsedNanos   int64  `json:"elapsed_nanos"`
 	Namespace      string `json:"namespace"`
 	Error          string `json:"error,omitempty"`
+
+	ID           string `json:"id,omitempty"`        // of the workload
+	Count        uint64 `json:"count,omitempty"`     // 0 means 1
+	WindowMillis int64  `json:"window_ms,omitempty"` // the time that Count is about
 }

@@ -99,6 +99,28 @@ type MachineInfo struct {
 	Restarts int          `json:"restarts"`
 	Reason   string       `json:"reason,omitempty"` // of the last change of state
 	Triggers []string     `json:"triggers,omitempty"`
+
+	// Calls is set for functions.
+	Calls *CallStats `json:"calls,omitempty"`
+}
+
+// CallStats are the calls of a function since it was deployed on the node.
+type CallStats struct {
+	// Total is the number of calls that were answered, also those that failed.
+	Total uint64 `json:"total"`
+	// Errors of them failed.
+	Errors uint64 `json:"errors"`
+	// Refused of the Errors were refused because too many others waited.
+	Refused uint64 `json:"refused,omitempty"`
+	// InFlight is the number of calls that run or wait now.
+	InFlight int `json:"in_flight"`
+	// P50Nanos and P99Nanos are quantiles of the time from the arrival of a call at the node to its
+	// answer, of all that were not refused, within 5 %; 0 before the first call.
+	P50Nanos int64 `json:"p50_nanos"`
+	P99Nanos int64 `json:"p99_nanos"`
+	// MemoryBytes is the resident memory of the function's agent when it was last reported; 0 if it
+	// was not.
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
 }
 
 // WorkloadSummary says what a workload is.
