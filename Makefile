@@ -25,6 +25,13 @@ VERSION = $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed -E 's/
 BUILD   := $(GO) build -trimpath -buildvcs=false
 LDFLAGS := $(if $(VERSION),-X github.com/nex-engine/nex.Version=$(VERSION))
 
+# V8 is in the agent for linux, which needs cgo and a C++ compiler. It is linked statically, so that
+# it runs in any sandbox; for arm64 all but the C library is, whose table of addresses V8 outgrows.
+HOST       := $(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
+AGENT_TAGS := -tags netgo,osusergo
+AGENT_LINK-linux-amd64 := -linkmode external -extldflags -static
+AGENT_LINK-linux-arm64 := -linkmode external -extldflags "-static-libstdc++ -static-libgcc"
+
 # Where programs must build: every combination, without cgo.
 SYSTEMS   := linux darwin windows
 PLATFORMS := $(foreach arch,amd64 arm64,$(addsuffix -$(arch),$(SYSTEMS)))
@@ -32,7 +39,7 @@ PLATFORMS := $(foreach arch,amd64 arm64,$(addsuffix -$(arch),$(SYSTEMS)))
 # What the recipes and tests need besides Go, make, a C compiler and what every Debian has, as
 # command:package. A path instead of a command is a file that Debian's package brings: without the
 # certificates the go command can download nothing.
-NEEDS := git:git /etc/ssl/certs/ca-certificates.crt:ca-certificates
+NEEDS := git:git g++:g++ /etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 ##@ Build
 
@@ -47,8 +54,18 @@ build: bin/nex bin/nex-agent ## Build bin/nex and bin/nex-agent
 
 # The go command knows best what is up to date, so these are always handed to it.
 .PHONY: bin/nex bin/nex-agent bin/echoservice
-bin/nex bin/nex-agent:
-	CGO_ENABLED=0 $(BUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/$(@F)
+bin/nex:
+	CGO_ENABLED=0 $(BUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/nex
+
+bin/nex-agent:
+	CGO_ENABLED=$(if $(AGENT_LINK-$(HOST)),1,0) $(BUILD) $(AGENT_TAGS) -ldflags '$(LDFLAGS) $(AGENT_LINK-$(HOST))' -o $@ ./cmd/nex-agent
+
+# On amd64 Debian has the cross compiler for it; elsewhere name yours.
+.PHONY: bin/nex-agent-linux-arm64
+bin/nex-agent-linux-arm64:
+	.ci/deps aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ \
+	  $(BUILD) $(AGENT_TAGS) -ldflags '$(LDFLAGS) $(AGENT_LINK-linux-arm64)' -o $@ ./cmd/nex-agent
 
 bin/echoservice:
 	CGO_ENABLED=0 $(BUILD) -o $@ ./examples/echoservice
@@ -64,7 +81,7 @@ clean: ## Remove all that was built
 ##@ Verify
 
 .PHONY: check
-check: deps format vet lint tidy cross ## Format, vet, lint, tidy and cross-build checks
+check: deps format vet lint tidy cross $(if $(filter linux-amd64,$(HOST)),bin/nex-agent-linux-arm64) ## Format, vet, lint, tidy and cross-build checks
 
 .PHONY: format
 format: bin/tools/gofumpt ## Fail if a file is not formatted

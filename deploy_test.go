@@ -44,6 +44,9 @@ func TestDecodeDeployRequest(t *testing.T) {
 		{"most triggers", changes{"type": "v8", "trigger_subjects": slices.Repeat([]string{"a"}, nex.MaxTriggers)}},
 		{"longest trigger", changes{"type": "v8", "trigger_subjects": []string{strings.Repeat("a", maxSubject)}}},
 		{"wildcard triggers", changes{"type": "wasm", "trigger_subjects": []string{"a.*.b", "a.>", ">", "größe.x"}}},
+		{"most calls at one time", changes{"type": "v8", "max_concurrency": nex.MaxConcurrency}},
+		{"longest call", changes{"type": "wasm", "call_timeout_ms": nex.MaxCallTimeoutMillis}},
+		{"the node's bounds of calls", changes{"type": "v8", "max_concurrency": 0, "call_timeout_ms": 0}},
 		{"environment", changes{"environment": "eGt2MQ==", "sender_public_key": xkey}},
 		{"sender without environment", changes{"sender_public_key": xkey}},
 	}
@@ -129,6 +132,12 @@ func TestDecodeDeployRequestRefusesFields(t *testing.T) {
 		{"sender too long", c{"sender_public_key": xkey + xkey}, nex.CodeInvalidRequest, "not a public xkey"},
 		{"connection no object", c{"trigger_connection": "nats://x"}, nex.CodeInvalidRequest, "field trigger_connection: expected an object"},
 		{"URL no string", c{"host_services": c{"nats_url": true}}, nex.CodeInvalidRequest, "field host_services.nats_url: expected a string"},
+		{"fewer than no calls", c{"max_concurrency": -1}, nex.CodeInvalidRequest, "max_concurrency must be between 0 and 1024"},
+		{"too many calls at one time", c{"max_concurrency": nex.MaxConcurrency + 1}, nex.CodeInvalidRequest, "max_concurrency must be between 0 and 1024"},
+		{"half a call", c{"max_concurrency": 0.5}, nex.CodeInvalidRequest, "field max_concurrency: expected a number"},
+		{"call that ends before", c{"call_timeout_ms": -1}, nex.CodeInvalidRequest, "call_timeout_ms must be between 0 and 300000"},
+		{"call too long", c{"call_timeout_ms": nex.MaxCallTimeoutMillis + 1}, nex.CodeInvalidRequest, "call_timeout_ms must be between 0 and 300000"},
+		{"call's time no number", c{"call_timeout_ms": "5s"}, nex.CodeInvalidRequest, "field call_timeout_ms: expected a number"},
 		{"too many triggers", c{"trigger_subjects": slices.Repeat([]string{"a"}, nex.MaxTriggers+1)}, nex.CodeInvalidRequest, "more than 64"},
 	}
 	for _, tt := range tests {

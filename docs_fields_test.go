@@ -8,7 +8,7 @@ var wireValues = map[string]any{
 	"StopRequest": nex.StopRequest{}, "StopResponse": nex.StopResponse{},
 	"PingResponse": nex.PingResponse{}, "AuctionRequest": nex.AuctionRequest{}, "AuctionResponse": nex.AuctionResponse{},
 	"WorkloadPingResponse": nex.WorkloadPingResponse{}, "WorkloadPing": nex.WorkloadPing{},
-	"InfoResponse": nex.InfoResponse{}, "MemoryInfo": nex.MemoryInfo{}, "MachineInfo": nex.MachineInfo{},
+	"InfoResponse": nex.InfoResponse{}, "MemoryInfo": nex.MemoryInfo{}, "MachineInfo": nex.MachineInfo{}, "CallStats": nex.CallStats{},
 	"WorkloadSummary": nex.WorkloadSummary{},
 	"LameDuckRequest": nex.LameDuckRequest{}, "LameDuckResponse": nex.LameDuckResponse{},
 	"LogRecord": nex.LogRecord{}, "LogsRequest": nex.LogsRequest{}, "LogsResponse": nex.LogsResponse{}, "LogLine": nex.LogLine{},
@@ -44,6 +44,8 @@ var fieldDocs = map[string]fieldDoc{
 	"DeployRequest.trigger_subjects":   {"subjects whose messages the function gets, wildcards allowed; functions only", "none", false},
 	"DeployRequest.trigger_connection": {"connection on which the triggers are subscribed to", "the node's", false},
 	"DeployRequest.host_services":      {"connection that the function's host services use", "the node's", false},
+	"DeployRequest.max_concurrency":    {"how many calls of the function run at one time on the node; functions only", "`functions.max_concurrency` of the node", true},
+	"DeployRequest.call_timeout_ms":    {"bounds a call, waiting for its turn included; functions only", "`functions.call_timeout_ms` of the node", true},
 	"DeployRequest.retry_count":        {"set by version 1 nodes that deploy again; not signed, ignored", "0", false},
 	"DeployRequest.retried_at":         {"as `retry_count`", "none", false},
 
@@ -122,6 +124,15 @@ var fieldDocs = map[string]fieldDoc{
 	"MachineInfo.restarts":  {"starts after the first", "", true},
 	"MachineInfo.reason":    {"why it came into its state", "", true},
 	"MachineInfo.triggers":  {"a function's trigger subjects", "", true},
+	"MachineInfo.calls":     {"the calls of a function", "", true},
+
+	"CallStats.total":        {"calls that were answered since the function was deployed on the node, also those that failed", "", true},
+	"CallStats.errors":       {"calls of these that failed", "", true},
+	"CallStats.refused":      {"of the errors, calls that were refused because too many others waited", "", true},
+	"CallStats.in_flight":    {"calls that run or wait now", "", true},
+	"CallStats.p50_nanos":    {"half of the calls were answered faster, from their arrival at the node on, within 5 %, without those that were refused; 0 before the first", "", true},
+	"CallStats.p99_nanos":    {"99 of 100 calls were answered faster, as `p50_nanos`", "", true},
+	"CallStats.memory_bytes": {"memory of the function's agent when it was last reported", "", true},
 
 	"WorkloadSummary.id":          {"the workload's id", "", true},
 	"WorkloadSummary.name":        {"its name", "", false},
@@ -198,6 +209,9 @@ var fieldDocs = map[string]fieldDoc{
 	"FunctionExecuted.elapsed_nanos":   {"how long the call took", "", false},
 	"FunctionExecuted.namespace":       {"the function's namespace", "", false},
 	"FunctionExecuted.error":           {"why it failed", "", false},
+	"FunctionExecuted.id":              {"the workload's id", "", true},
+	"FunctionExecuted.count":           {"how many calls that ended the same way the event stands for, of which it describes the last; absent means 1", "", true},
+	"FunctionExecuted.window_ms":       {"the time within which `count` calls ended", "", true},
 
 	"Exit.code":   {"exit status; -1 when a signal ended the program", "", true},
 	"Exit.signal": {"the signal, such as `SIGKILL`", "", true},

@@ -81,6 +81,8 @@ func limitTable() string {
 		{"`argv`", fmt.Sprintf("%d entries of %s each", nex.MaxArgs, bytesText(maxArgument))},
 		{"`description`", bytesText(nex.MaxDescription)},
 		{"`trigger_subjects`", fmt.Sprintf("%d entries of %s each", nex.MaxTriggers, bytesText(maxSubject))},
+		{"`max_concurrency`", nex.MaxConcurrency},
+		{"`call_timeout_ms`", fmt.Sprintf("%d (%v)", nex.MaxCallTimeoutMillis, nex.MaxCallTimeoutMillis*time.Millisecond)},
 		{"`grace_ms`", fmt.Sprintf("%d (%v)", nex.MaxGraceMillis, nex.MaxGraceMillis*time.Millisecond)},
 		{"`lines` of LOGS", nex.MaxLogLines},
 		{"text of a log line", bytesText(nex.MaxLogLine) + "; longer ones arrive in pieces"},

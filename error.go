@@ -37,13 +37,15 @@ const (
 	CodeArtifactTooLarge    Code = "artifact_too_large"
 	CodeDigestMismatch      Code = "digest_mismatch"
 	CodeInvalidExecutable   Code = "invalid_executable"
+	CodeInvalidFunction     Code = "invalid_function"
 
 	// The node.
-	CodeLameDuck    Code = "lame_duck"
-	CodeNodeFull    Code = "node_full"
-	CodeNoAgent     Code = "no_agent"
-	CodeStartFailed Code = "start_failed"
-	CodeInternal    Code = "internal"
+	CodeLameDuck         Code = "lame_duck"
+	CodeNodeFull         Code = "node_full"
+	CodeNoAgent          Code = "no_agent"
+	CodeStartFailed      Code = "start_failed"
+	CodeConnectionFailed Code = "connection_failed"
+	CodeInternal         Code = "internal"
 
 	// The way there, found out by the client.
 	CodeNodeNotFound Code = "node_not_found"
@@ -66,7 +68,7 @@ var Codes = []CodeInfo{
 	{CodeInvalidNamespace, 400, "The namespace does not match " + TokenPattern + ", is longer than 128 bytes, or is the reserved one.", "Choose another namespace."},
 	{CodeWrongNode, 400, "The request names another target node than the one it was sent to.", "Send it to the node it was made for."},
 	{CodeUnsupportedType, 400, "The node does not run workloads of this type.", "Use auction to find a node that does."},
-	{CodeUnsupportedTrigger, 400, "Workloads of this type cannot have triggers.", "Leave the trigger subjects away."},
+	{CodeUnsupportedTrigger, 400, "Workloads of this type cannot have triggers, or the function has none.", "Leave the trigger subjects away; give a function at least one."},
 	{CodeTriggerDenied, 403, "A trigger subject overlaps with the node's deny list.", "Choose another trigger subject."},
 	{CodeEnvironmentUnreadable, 400, "The environment was not sealed to this node's xkey, or is not a map of strings.", "Seal it to the target_xkey that the node answers to a ping."},
 	{CodeWorkloadNotFound, 404, "No workload with this id, of this issuer, in this namespace is on the node.", "Look it up with node info; use the issuer that started it."},
@@ -81,10 +83,12 @@ var Codes = []CodeInfo{
 	{CodeArtifactTooLarge, 413, "The artifact is larger than the node's limits allow.", "Make it smaller, or raise node_limits."},
 	{CodeDigestMismatch, 422, "The artifact's sha256 is not the one in the claims.", "Sign the request with the digest of the artifact that lies there."},
 	{CodeInvalidExecutable, 422, "The artifact is no program that this node can run.", "Build it for the node's system, as the message says."},
+	{CodeInvalidFunction, 422, "The artifact is no function that can be loaded: a syntax error, no function in it, a missing import.", "Mend what the message names."},
 	{CodeLameDuck, 503, "The node is in lame duck mode and takes no new workloads.", "Choose another node."},
 	{CodeNodeFull, 503, "The node runs as many workloads as its limits allow.", "Choose another node, or raise node_limits."},
 	{CodeNoAgent, 503, "No agent became ready in time.", "Look at the node's log; try again."},
 	{CodeStartFailed, 500, "The program could not be started.", "See the message and the workload's log."},
+	{CodeConnectionFailed, 502, "The node could not make a NATS connection that the function needs for its triggers or host services.", "Check the connection that the request, or the node's configuration, names."},
 	{CodeInternal, 500, "The node failed in a way that is not the request's fault.", "See the node's log."},
 	{CodeNodeNotFound, 404, "No node with this id answered.", "List the nodes with node ls."},
 	{CodeTimeout, 408, "No answer came in time.", "Check the node, or allow more time with --timeout."},

@@ -32,7 +32,32 @@ type Deployment struct {
 	Argv        []string
 	Environment map[string]string
 	Essential   bool
-	Triggers    []string
+
+	// The rest is for functions alone, which need a trigger: what nobody can call is a mistake.
+	Triggers []string
+	// MaxConcurrency is how many calls may run at one time on the node; 0 takes the node's default.
+	MaxConcurrency int
+	// CallTimeout bounds a call, waiting for its turn included, to the millisecond; 0 takes the node's
+	// default.
+	CallTimeout time.Duration
+}
+
+// request is what the node is sent, without claims and environment.
+func (d Deployment) request() *nex.DeployRequest {
+	return &nex.DeployRequest{
+		Argv: d.Argv, Description: d.Description, Type: d.Type, Location: d.Location, Essential: d.Essential,
+		JSDomain: d.JSDomain, TargetNode: d.Node, TriggerSubjects: d.Triggers,
+		MaxConcurrency: d.MaxConcurrency, CallTimeoutMillis: int(wholeMillis(d.CallTimeout).Milliseconds()),
+	}
+}
+
+// wholeMillis rounds up: less than a millisecond is not none, which would mean the default.
+func wholeMillis(d time.Duration) time.Duration {
+	whole := d.Truncate(time.Millisecond)
+	if whole < d {
+		whole += time.Millisecond
+	}
+	return whole
 }
 
 // Deploy starts a workload in the namespace. It returns once the workload runs, or with state
@@ -45,10 +70,7 @@ func (c *Client) Deploy(ctx context.Context, d Deployment) (nex.RunResponse, err
 	if err := nex.CheckNamespace(c.cfg.Namespace); err != nil {
 		return answer, err
 	}
-	r := &nex.DeployRequest{
-		Argv: d.Argv, Description: d.Description, Type: d.Type, Location: d.Location, Essential: d.Essential,
-		JSDomain: d.JSDomain, TargetNode: d.Node, TriggerSubjects: d.Triggers,
-	}
+	r := d.request()
 	if err := seal(r, d); err != nil {
 		return answer, err
 	}
@@ -111,8 +133,7 @@ func (c *Client) Stop(ctx context.Context, s Stopping) (nex.StopResponse, error)
 	if err != nil {
 		return answer, err
 	}
-	// A shorter grace period than a millisecond is not none, which would mean the default.
-	grace := (s.Grace + time.Millisecond - 1).Truncate(time.Millisecond)
+	grace := wholeMillis(s.Grace)
 	wait := c.cfg.Timeout + grace
 	if grace == 0 {
 		wait = c.cfg.Timeout + defaultGrace

@@ -46,7 +46,8 @@ func TestDeploy(t *testing.T) {
 	location := nex.Location{Scheme: nex.SchemeNATS, Host: "FILES", Path: "/cart"}
 	got, err := r.client.Deploy(t.Context(), client.Deployment{
 		Node: nodeA, Xkey: xkey, Issuer: issuer, Sender: sender, Name: "cart", Type: nex.TypeV8, Location: location, JSDomain: "hub",
-		Digest: digest, Description: "a cart", Argv: []string{"-v", "<x>"}, Environment: environment, Essential: true, Triggers: []string{"cart.>"},
+		Digest: digest, Description: "a cart", Argv: []string{"-v", "<x>"}, Environment: environment, Essential: true,
+		Triggers: []string{"cart.>"}, MaxConcurrency: 7, CallTimeout: 1500*time.Millisecond + 1,
 	})
 	if err != nil || got != want {
 		t.Errorf("answer = %+v, %v, want %+v", got, err, want)
@@ -84,7 +85,7 @@ func TestDeploy(t *testing.T) {
 	request.WorkloadJWT, request.Environment = "", ""
 	wantRequest := &nex.DeployRequest{
 		Argv: []string{"-v", "<x>"}, Description: "a cart", Type: nex.TypeV8, Location: location, Essential: true, JSDomain: "hub",
-		SenderPublicKey: senderPublic, TargetNode: nodeA, TriggerSubjects: []string{"cart.>"},
+		SenderPublicKey: senderPublic, TargetNode: nodeA, TriggerSubjects: []string{"cart.>"}, MaxConcurrency: 7, CallTimeoutMillis: 1501,
 	}
 	if !reflect.DeepEqual(request, wantRequest) {
 		t.Errorf("request\n got %+v\nwant %+v", request, wantRequest)

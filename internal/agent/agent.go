@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/function"
 )
 
 // agent answers the node's requests by handing them to run.
@@ -22,6 +24,8 @@ type agent struct {
 	abort   context.CancelFunc
 	wanted  context.Context // ends with abort
 	claimed sync.Once       // by the one Deploy
+
+	calls atomic.Pointer[functionWork] // takes calls; nil before there is a function
 
 	over  chan struct{} // closed when nothing of the workload is left
 	exit  nex.Exit      // valid then
@@ -79,6 +83,16 @@ func (a *agent) Undeploy(u agentlink.Undeploy) agentlink.Exited {
 	return agentlink.Exited{Exit: a.exit}
 }
 
+// Trigger hands a call to the function.
+func (a *agent) Trigger(t agentlink.Trigger, answer func(agentlink.Answer)) {
+	f := a.calls.Load()
+	if f == nil {
+		answer(agentlink.Answer{Status: function.StatusUnavailable, Message: "the agent has no function yet"})
+		return
+	}
+	f.take(t, answer)
+}
+
 // end lets every request return that waits for the end, now and later.
 func (a *agent) end(exit nex.Exit) {
 	a.ended.Do(func() {
@@ -91,14 +105,14 @@ func (a *agent) end(exit nex.Exit) {
 // run owns the workload until nothing of it is left.
 func (a *agent) run(ctx context.Context) error {
 	var exit nex.Exit
-	p, err := a.await(ctx)
-	if p != nil {
-		exit, err = p.attend(ctx, a.stops)
+	w, err := a.await(ctx)
+	if w != nil {
+		exit, err = w.attend(ctx, a.stops)
 	}
 	a.end(exit)
 	// Whoever asked learns it before the others do, and before the link is closed.
 	a.conn.Settle()
-	if p == nil || isClosed(a.conn.Lost()) {
+	if w == nil || isClosed(a.conn.Lost()) {
 		return err
 	}
 	// Also when ctx was cancelled: the node wants to know.
@@ -113,9 +127,9 @@ func (a *agent) run(ctx context.Context) error {
 	return err
 }
 
-// await returns the program once it is told to start one and that succeeds, and nil when it is told
+// await returns the workload once it is told to start one and that succeeds, and nil when it is told
 // to stop before that.
-func (a *agent) await(ctx context.Context) (*program, error) {
+func (a *agent) await(ctx context.Context) (work, error) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,10 +137,10 @@ func (a *agent) await(ctx context.Context) (*program, error) {
 		case <-a.stops:
 			return nil, nil
 		case d := <-a.deploys:
-			p, err := a.start(ctx, d.Deploy)
+			w, err := a.start(ctx, d.Deploy)
 			if err == nil {
-				d.reply <- agentlink.DeployReply{PID: p.tree.PID()}
-				return p, nil
+				d.reply <- agentlink.DeployReply{PID: w.pid()}
+				return w, nil
 			}
 			// What becomes of an agent without a workload is the node's decision.
 			a.cfg.Logger.Error("workload not started", attrWorkload, d.WorkloadID, attrError, err)

@@ -37,16 +37,30 @@ func (a *agent) environment(d agentlink.Deploy) ([]string, error) {
 	for name, value := range upperCased(d.Environment) {
 		setDefault(env, name, value)
 	}
-	env[envWorkloadID] = d.WorkloadID
-	env[envWorkloadName] = d.Name
-	env[envNamespace] = d.Namespace
-	env[envAgentID] = a.id
+	a.identify(env, d)
 
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, name+"="+env[name])
 	}
 	return list, nil
+}
+
+// identify says who the workload is.
+func (a *agent) identify(env map[string]string, d agentlink.Deploy) {
+	env[envWorkloadID] = d.WorkloadID
+	env[envWorkloadName] = d.Name
+	env[envNamespace] = d.Namespace
+	env[envAgentID] = a.id
+}
+
+// functionEnvironment is what the user gave, and who the workload is: a function has no use for what
+// programs expect besides.
+func (a *agent) functionEnvironment(d agentlink.Deploy) map[string]string {
+	env := make(map[string]string, len(d.Environment)+4)
+	maps.Copy(env, d.Environment)
+	a.identify(env, d)
+	return env
 }
 
 // upperCased returns the variables under their names in upper case. Of two that become the same the

@@ -88,9 +88,11 @@ func (p *program) pump(pump *logpump.Pump) {
 	)
 }
 
-// attend stays with the program until nothing of it is left and its log is sent, and says how it
-// ended. It stops it when a grace period comes from stops, and kills it when ctx ends, which is the
-// only thing that it returns as an error.
+var _ work = (*program)(nil)
+
+func (p *program) pid() int { return p.tree.PID() }
+
+// attend implements work.
 func (p *program) attend(ctx context.Context, stops <-chan time.Duration) (nex.Exit, error) {
 	killed := p.await(ctx, stops)
 	left := p.clear(ctx)

@@ -134,7 +134,7 @@ func introduce(ctx context.Context, conn *agentlink.Conn, id string) error {
 		Version: nex.Version,
 		OS:      runtime.GOOS,
 		Arch:    runtime.GOARCH,
-		Types:   []nex.WorkloadType{nex.TypeNative},
+		Types:   types(),
 	})
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -18,15 +19,15 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 )
 
-// start starts the workload; the caller owns the program. The error is a nex.Error. The ctx bounds
-// starting, as an Undeploy does, and not the program.
-func (a *agent) start(ctx context.Context, d agentlink.Deploy) (*program, error) {
+// start starts the workload; the caller must call its attend. The error is a nex.Error. The ctx
+// bounds starting, as an Undeploy does, and not the workload.
+func (a *agent) start(ctx context.Context, d agentlink.Deploy) (work, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(a.wanted, func() { cancel(errors.New("it was undeployed")) })()
 
-	if d.Type != nex.TypeNative {
-		return nil, nex.Errorf(nex.CodeUnsupportedType, "this agent runs native workloads only, not %s", d.Type)
+	if !slices.Contains(types(), d.Type) {
+		return nil, nex.Errorf(nex.CodeUnsupportedType, "this agent runs no workloads of type %s", d.Type)
 	}
 	if err := verify(ctx, d); err != nil {
 		return nil, err
@@ -38,6 +39,14 @@ func (a *agent) start(ctx context.Context, d agentlink.Deploy) (*program, error)
 	if ctx.Err() != nil {
 		return nil, nex.Errorf(nex.CodeStartFailed, "workload %s was not started: %v", d.Name, context.Cause(ctx))
 	}
+	if load := loaders[d.Type]; load != nil {
+		return a.load(ctx, d, load)
+	}
+	return a.execute(d, env)
+}
+
+// execute starts a program.
+func (a *agent) execute(d agentlink.Deploy, env []string) (work, error) {
 	cmd := &exec.Cmd{
 		Path: d.Path,
 		Args: append([]string{d.Name}, d.Argv...),

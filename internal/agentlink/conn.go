@@ -3,6 +3,7 @@ package agentlink
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/nats-io/nkeys"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/hostapi"
 )
 
 // Conn is the agent's end of the link. It is safe for concurrent use.
@@ -19,6 +22,7 @@ type Conn struct {
 	lost chan struct{}
 	// answering is held for reading while a request is answered.
 	answering sync.RWMutex
+	frames    Frames
 }
 
 // dialTimeout bounds connecting. On a busy machine the node can be late; an agent that is later than
@@ -86,11 +90,46 @@ func (c *Conn) Logs(records []nex.LogRecord) error {
 	return c.nc.Publish(LogsSubject(c.id), Encode(records))
 }
 
+// Usage tells the node what the agent uses. It does not wait for that to arrive.
+func (c *Conn) Usage(u Usage) error {
+	return c.nc.Publish(UsageSubject(c.id), Encode(u))
+}
+
+// Request asks the node for a host service and waits for the answer. The error is an
+// [*hostapi.Error]. It implements function.Host.
+func (c *Conn) Request(ctx context.Context, r hostapi.Request) (hostapi.Response, error) {
+	if !slices.Contains(hostapi.Methods[r.Service], r.Method) {
+		return hostapi.Response{}, hostapi.Errorf(hostapi.CodeInvalid, "there is no host service %s.%s", r.Service, r.Method)
+	}
+	if n := len(r.Meta) + len(r.Body); n > MaxPayloadBytes {
+		return hostapi.Response{}, hostapi.Errorf(hostapi.CodeTooLarge, "a request of %d bytes to host service %s is larger than %d", n, r.Service, MaxPayloadBytes)
+	}
+	timeout := maxHostRequest
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	frame := AppendHostRequest(make([]byte, 0, len(r.Meta)+len(r.Body)+16), r, timeout)
+	msg, err := c.nc.RequestWithContext(ctx, HostServiceSubject(c.id, r.Service, r.Method), frame)
+	switch {
+	case err == nil:
+		return ParseHostResponse(msg.Data)
+	case ctx.Err() != nil:
+		return hostapi.Response{}, hostapi.Errorf(hostapi.CodeTimeout, "host service %s did not answer within the time that the call has", r.Service)
+	}
+	return hostapi.Response{}, hostapi.Errorf(hostapi.CodeInternal, "the node did not answer a request to host service %s: %v", r.Service, err)
+}
+
+// maxHostRequest bounds a host service request that nothing else bounds.
+const maxHostRequest = 5 * time.Minute
+
 // Handler is the agent's side of the node's requests. Deploy and Undeploy are each called from a
 // goroutine of their own.
 type Handler interface {
 	Deploy(Deploy) DeployReply
 	Undeploy(Undeploy) Exited
+	// Trigger starts a call and must not block: further ones wait for it to return. It calls answer
+	// once, from any goroutine, at any time.
+	Trigger(t Trigger, answer func(Answer))
 }
 
 // Serve answers the node's requests with h until the Conn is closed. It returns at once.
@@ -129,5 +168,37 @@ func (c *Conn) Serve(h Handler) error {
 	if err != nil {
 		return err
 	}
+	if err := c.serveTriggers(h); err != nil {
+		return err
+	}
 	return subscribe(PingSubject(c.id), func([]byte) []byte { return nil })
+}
+
+// serveTriggers hands calls to h, without a goroutine for each.
+func (c *Conn) serveTriggers(h Handler) error {
+	subject := TriggerSubject(c.id)
+	sub, err := c.nc.Subscribe(subject, func(m *nats.Msg) {
+		t, err := ParseTrigger(m.Data)
+		if err != nil {
+			c.answer(m.Reply, Answer{Status: function.StatusFailed, Message: err.Error()})
+			return
+		}
+		h.Trigger(t, func(a Answer) { c.answer(m.Reply, a) })
+	})
+	if err == nil {
+		// The node bounds what is under way; what it sends must not be lost here.
+		err = sub.SetPendingLimits(-1, -1)
+	}
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", subject, err)
+	}
+	return nil
+}
+
+// answer sends the answer to a call. One that cannot be sent has nobody left to read it.
+func (c *Conn) answer(to string, a Answer) {
+	frame := c.frames.Get()
+	*frame = AppendAnswer(*frame, a)
+	_ = c.nc.Publish(to, *frame)
+	c.frames.Put(frame)
 }

@@ -2,15 +2,20 @@
 //
 // The node runs a NATS server of its own that only this machine can reach (package linkhost). Each
 // agent has an account there, with one nkey user that may use nothing but the subjects of that
-// agent: hostint.<id>.> towards the node and agentint.<id>.> from it. <id> is the agent's id, not
+// agent: hostint.<id>.> and answers.<id>.> towards the node and
+// agentint.<id>.> from it. <id> is the agent's id, not
 // the workload's.
 //
 //	agent → node   hostint.<id>.handshake       Handshake, answered by HandshakeReply
 //	agent → node   hostint.<id>.events.exited   Exited, answered by an empty message
+//	agent → node   hostint.<id>.events.usage    Usage, not answered
 //	agent → node   hostint.<id>.logs            []nex.LogRecord, not answered
+//	agent → node   hostint.<id>.rpc.<service>.<method>  a host service request, answered by its response
 //	node → agent   agentint.<id>.deploy         Deploy, answered by DeployReply
 //	node → agent   agentint.<id>.undeploy       Undeploy, answered by Exited
 //	node → agent   agentint.<id>.ping           empty, answered by an empty message
+//	node → agent   agentint.<id>.trigger        Trigger, answered by Answer on answers.<id>.<number>
 //
-// Messages are JSON. Both ends bound what they accept; the decoders are pure and fuzzed.
+// Calls and host service requests are binary frames, see [AppendTrigger] and [AppendHostRequest]; all
+// other messages are JSON. Both ends bound what they accept; the decoders are pure and fuzzed.
 package agentlink

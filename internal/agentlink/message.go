@@ -46,11 +46,29 @@ type Deploy struct {
 	Digest      string            `json:"digest"`
 	Argv        []string          `json:"argv,omitempty"`
 	Environment map[string]string `json:"environment,omitempty"`
+	// Function is set for workloads that are functions.
+	Function *Function `json:"function,omitempty"`
+}
+
+// Function is how a function runs.
+type Function struct {
+	// Concurrency is how many calls run at one time; the agent may keep Queue more waiting. The node
+	// sends no more than both together.
+	Concurrency int `json:"concurrency"`
+	Queue       int `json:"queue"`
+	// MemoryBytes bounds what one call, or the instance that it runs in, uses; ProcessBytes what the
+	// agent does altogether, beyond which it ends. 0 for the latter means no bound.
+	MemoryBytes  int64 `json:"memory_bytes"`
+	ProcessBytes int64 `json:"process_bytes,omitempty"`
+	// MaxResultBytes bounds the payload of a result.
+	MaxResultBytes int `json:"max_result_bytes"`
+	// CacheDir is where compiled code may be kept, as the agent sees it; empty means nowhere.
+	CacheDir string `json:"cache_dir,omitempty"`
 }
 
 // DeployReply says whether the workload runs.
 type DeployReply struct {
-	// PID is the program's process id as the agent sees it.
+	// PID is the program's process id as the agent sees it, the agent's own for a function.
 	PID int `json:"pid,omitempty"`
 	// Error is set when the workload does not run.
 	Error string   `json:"error,omitempty"`
@@ -66,6 +84,11 @@ type Undeploy struct {
 // Exited says how the program ended and that nothing of its process tree is left.
 type Exited struct {
 	Exit nex.Exit `json:"exit"`
+}
+
+// Usage says how much memory the agent of a function uses.
+type Usage struct {
+	MemoryBytes int64 `json:"memory_bytes"` // resident
 }
 
 // Decode parses a message of either end.

@@ -13,10 +13,10 @@ import (
 // deployFlags are what run and devrun have in common.
 type deployFlags struct {
 	keyFlags
-	Argv            []string `help:"Argument of the program; repeat the flag for more." placeholder:"ARG" sep:"none"`
-	Essential       bool     `help:"Start the workload again whenever it ends."`
-	TriggerSubjects []string `name:"trigger_subject" aliases:"trigger-subject" help:"Subject that triggers the function; repeat the flag for more." placeholder:"SUBJECT"`
-	JSON            bool     `name:"json" help:"Print the node's answer as JSON."`
+	Argv      []string `help:"Argument of the program; repeat the flag for more." placeholder:"ARG" sep:"none"`
+	Essential bool     `help:"Start the workload again whenever it ends."`
+	functionFlags
+	JSON bool `name:"json" help:"Print the node's answer as JSON."`
 }
 
 // parseEnvironment reads k=v arguments.
@@ -32,16 +32,16 @@ func parseEnvironment(pairs []string) (map[string]string, error) {
 	return environment, nil
 }
 
-// checkDeployment finds what no node would take, before anything is uploaded or stopped for it.
-func checkDeployment(namespace string, d client.Deployment) error {
+// check finds what no node would take, before anything is uploaded or stopped for it.
+func (f deployFlags) check(namespace string, d client.Deployment) error {
 	if d.Name == "" {
 		return usagef("no workload name can be made of the file's name: give one with --name")
 	}
-	if err := nex.CheckName(d.Name); err != nil {
+	if err := f.checkFunction(d.Type); err != nil {
 		return err
 	}
-	if len(d.Triggers) > 0 && !d.Type.Function() {
-		return nex.Errorf(nex.CodeUnsupportedTrigger, "a workload of type %s cannot have triggers: leave --trigger_subject away", d.Type)
+	if err := d.Check(); err != nil {
+		return err
 	}
 	return nex.CheckNamespace(namespace)
 }

@@ -4,20 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
-	"github.com/nex-engine/nex/internal/program"
 )
 
 // devrunBucket is where devrun uploads to.
 const devrunBucket = "NEXCLIFILES"
 
 type devrunCommand struct {
-	File        string   `arg:"" type:"path" help:"Program, JavaScript file or WebAssembly module to run."`
+	File        string   `arg:"" type:"path" help:"Program, JavaScript or TypeScript file, or WebAssembly module to run."`
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
 	graceFlag
@@ -38,15 +36,19 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	defer local.file.Close()
+	defer local.close()
 	d := client.Deployment{
 		Name: c.Name, Type: local.kind, Description: c.Description, JSDomain: s.JSDomain, Argv: c.Argv,
-		Environment: environment, Essential: c.Essential, Triggers: c.TriggerSubjects,
+		Environment: environment, Essential: c.Essential,
 	}
+	c.set(&d)
 	if d.Name == "" {
 		d.Name = workloadName(c.File)
 	}
-	if err := checkDeployment(s.Namespace, d); err != nil {
+	if err := c.check(s.Namespace, d); err != nil {
+		return err
+	}
+	if err := local.bundle(s, c.File); err != nil {
 		return err
 	}
 	if d.Issuer, err = c.issuer(s, true); err != nil {
@@ -77,7 +79,7 @@ func (c *devrunCommand) uploadAndPlace(ctx context.Context, s *session, cl *clie
 	bar := s.uploadBar(filepath.Base(c.File), a.size)
 	defer bar.done()
 	d.Location, d.Digest, err = cl.Upload(ctx, client.Upload{
-		Bucket: devrunBucket, Key: s.Namespace + "/" + d.Name, JSDomain: s.JSDomain, Content: a.file, Progress: bar.sent,
+		Bucket: devrunBucket, Key: s.Namespace + "/" + d.Name, JSDomain: s.JSDomain, Content: a.content, Progress: bar.sent,
 	})
 	return place, err
 }
@@ -102,54 +104,6 @@ func (c *devrunCommand) replace(ctx context.Context, s *session, cl *client.Clie
 		s.say("Stopped the running workload '%s' with ID: %s", d.Name, w.ID)
 	}
 	return nil
-}
-
-// localArtifact is a file to deploy.
-type localArtifact struct {
-	file *os.File
-	size int64
-	kind nex.WorkloadType
-	info program.Info
-}
-
-// openArtifact opens a file and finds out what it is. The caller closes the file.
-func openArtifact(path string) (_ *localArtifact, err error) {
-	if stat, err := os.Stat(path); err != nil || !stat.Mode().IsRegular() {
-		return nil, usagef("%s is no file that can be uploaded: give a program, a .js or a .wasm file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-		}
-	}()
-	stat, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	a := &localArtifact{file: f, size: stat.Size()}
-	head := make([]byte, 512)
-	n, err := f.ReadAt(head, 0)
-	if n == 0 && err != nil {
-		return nil, fmt.Errorf("%s is empty: give a program, a .js or a .wasm file", path)
-	}
-	if a.kind, err = program.TypeOf(path, head[:n]); err != nil {
-		return nil, err
-	}
-	if a.kind == nex.TypeNative {
-		if a.info, err = program.Inspect(f, a.size); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	return a, nil
-}
-
-// needs is what the file asks of a node.
-func (a *localArtifact) needs() nex.AuctionRequest {
-	return nex.AuctionRequest{WorkloadTypes: []nex.WorkloadType{a.kind}, OS: a.info.OS, Arch: a.info.Arch, Explain: true}
 }
 
 // workloadName makes a name of a file's: what cannot be in a name is left out, so that

@@ -80,12 +80,13 @@ func (*nodeUpCommand) Help() string {
 
 // Help is printed below the summary.
 func (*devrunCommand) Help() string {
-	return `The type of the workload is that of the file: a program, a JavaScript file (.js) or a WebAssembly module (.wasm). A workload of the same name is replaced.
+	return `The type of the workload is that of the file: a program, JavaScript (.js, .mjs, .cjs) or TypeScript (.ts, .mts), or a WebAssembly module (.wasm). Modules and TypeScript are bundled with what they import into one script; their default export is the function. A workload of the same name is replaced.
 
 For example:
 
     nex devrun ./echoservice NATS_URL=nats://127.0.0.1:4222
-    nex devrun echofunction.js --trigger_subject=js.echo`
+    nex devrun echofunction.js --trigger_subject=js.echo
+    nex devrun orders.ts --trigger_subject='orders.*' --call_timeout=2s`
 }
 
 // Help is printed below the summary.

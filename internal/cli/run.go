@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
 	"github.com/nex-engine/nex/internal/claims"
+	"github.com/nex-engine/nex/internal/jsbundle"
 )
 
 type runCommand struct {
@@ -21,7 +24,7 @@ type runCommand struct {
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
 	Name        string `help:"Name of the workload; made of the name of the artifact if not given." placeholder:"NAME"`
-	Type        string `help:"Type of the workload: native, v8 or wasm." enum:"native,v8,wasm" default:"native" placeholder:"TYPE"`
+	Type        string `help:"Type of the workload: native, v8 or wasm; inferred from the name of the artifact if not given." enum:",native,v8,wasm" default:"" placeholder:"TYPE"`
 	Description string `help:"Description of the workload." placeholder:"TEXT"`
 	Digest      string `help:"sha256 of the artifact in hex; read from the object store if not given." placeholder:"HEX"`
 }
@@ -37,13 +40,17 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	d := client.Deployment{
-		Node: c.Node, Name: c.Name, Type: nex.WorkloadType(c.Type), Location: location, JSDomain: s.JSDomain, Description: c.Description,
-		Argv: c.Argv, Environment: environment, Essential: c.Essential, Triggers: c.TriggerSubjects,
+		Node: c.Node, Name: c.Name, Location: location, JSDomain: s.JSDomain, Description: c.Description,
+		Argv: c.Argv, Environment: environment, Essential: c.Essential,
+	}
+	c.set(&d)
+	if d.Type, err = c.workloadType(location.Path); err != nil {
+		return err
 	}
 	if d.Name == "" {
 		d.Name = workloadName(location.Path)
 	}
-	if err := checkDeployment(s.Namespace, d); err != nil {
+	if err := c.check(s.Namespace, d); err != nil {
 		return err
 	}
 	if d.Issuer, err = c.issuer(s, true); err != nil {
@@ -63,6 +70,21 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		}
 		return c.deploy(ctx, s, cl, d)
 	})
+}
+
+// workloadType is what the flag says, or the ending of the artifact's name.
+func (c *runCommand) workloadType(path string) (nex.WorkloadType, error) {
+	switch ending := strings.ToLower(filepath.Ext(path)); {
+	case c.Type != "":
+		return nex.WorkloadType(c.Type), nil
+	case ending == ".js":
+		return nex.TypeV8, nil
+	case ending == ".wasm":
+		return nex.TypeWasm, nil
+	case jsbundle.Handles(path):
+		return "", usagef("a node runs scripts, and %s artifacts are none: deploy the file with nex devrun, which makes one of it, or say with --type v8 that it is one", ending)
+	}
+	return nex.TypeNative, nil
 }
 
 // digest finds out the artifact's digest, which is signed, where it is not given.

@@ -87,6 +87,8 @@ type Config struct {
 	// AgentPingTimeoutMs bounds an agent's answer to a ping. Default 750.
 	AgentPingTimeoutMs int `json:"agent_ping_timeout_ms"`
 
+	// Functions bounds how functions run.
+	Functions Functions `json:"functions"`
 	// HostServices are what functions may ask of the node.
 	HostServices HostServices `json:"host_services"`
 
@@ -189,6 +191,22 @@ type CNI struct {
 	Subnet string `json:"subnet"`
 	// Nameservers are the IP addresses that sandboxes ask for names. Default the host's.
 	Nameservers []string `json:"nameservers,omitempty"`
+}
+
+// Functions bounds how functions run.
+type Functions struct {
+	// MaxConcurrency is how many calls of a function run at one time, unless its request says
+	// otherwise; 0, the default, is one for each processor of its sandbox.
+	MaxConcurrency int `json:"max_concurrency"`
+	// QueueSize is how many more calls may wait for their turn; more are refused. Default 1024.
+	QueueSize int `json:"queue_size"`
+	// CallTimeoutMs bounds a call, waiting for its turn included, unless the function's request says
+	// otherwise. Default 5000.
+	CallTimeoutMs int `json:"call_timeout_ms"`
+	// MemoryMiB bounds what one call, or the instance that runs it, uses. Default 128.
+	MemoryMiB int `json:"memory_mib"`
+	// MaxHostRequests bounds the host service requests that a function has under way. Default 64.
+	MaxHostRequests int `json:"max_host_requests"`
 }
 
 // HostServices are what functions may ask of the node.

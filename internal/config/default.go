@@ -20,6 +20,7 @@ func Default() Config {
 		PreserveNetwork:         true,
 		AgentHandshakeTimeoutMs: 5000,
 		AgentPingTimeoutMs:      750,
+		Functions:               Functions{QueueSize: 1024, CallTimeoutMs: 5000, MemoryMiB: 128, MaxHostRequests: 64},
 		HostServices: HostServices{Services: Services{
 			HTTP:        Service[HTTPConfig]{Enabled: true, Config: HTTPConfig{TimeoutMs: 5000, MaxBodyBytes: 1 << 20}},
 			KV:          bucket,

@@ -75,6 +75,13 @@ func groups() []group {
 			{"cni.nameservers", "those of the machine", "IP addresses that sandboxes ask for names"},
 			{"preserve_network", "", "remove only network objects that have the node's prefix"},
 		}},
+		{"Functions", []row{
+			{"functions.max_concurrency", "", "calls of a function that run at one time, unless its request says otherwise; 0 is one for each processor of its sandbox"},
+			{"functions.queue_size", "", "further calls that may wait for their turn; more are refused with code 503"},
+			{"functions.call_timeout_ms", "", "milliseconds that a call may take, waiting for its turn included, unless the function's request says otherwise"},
+			{"functions.memory_mib", "", "MiB that one call, or the instance that runs it, may use"},
+			{"functions.max_host_requests", "", "host service requests that a function may have under way"},
+		}},
 		{"Host services", []row{
 			{"host_services.nats_url", "the node's connection for workloads", "NATS server for host services; several have commas between"},
 			{"host_services.nats_user_jwt", "", "user JWT there; needs `nats_url` and `nats_user_seed`"},

@@ -47,6 +47,13 @@ func (v *validator) sayError(path string, err error) {
 // maxMillis bounds times: a day.
 const maxMillis = 24 * 60 * 60 * 1000
 
+// Bounds of functions: V8 does not start with less memory, and WebAssembly cannot use more.
+const (
+	minFunctionMiB = 8
+	maxFunctionMiB = 4096
+	maxQueue       = 1 << 20
+)
+
 // numbers checks the range of each number.
 func (v *validator) numbers(c Config) {
 	const unbounded = math.MaxInt64
@@ -65,6 +72,11 @@ func (v *validator) numbers(c Config) {
 		{"machine_template.memsize_mib", int64(c.MachineTemplate.MemSizeMiB), 1, unbounded},
 		{"agent_handshake_timeout_ms", int64(c.AgentHandshakeTimeoutMs), 1, maxMillis},
 		{"agent_ping_timeout_ms", int64(c.AgentPingTimeoutMs), 1, maxMillis},
+		{"functions.max_concurrency", int64(c.Functions.MaxConcurrency), 0, nex.MaxConcurrency},
+		{"functions.queue_size", int64(c.Functions.QueueSize), 0, maxQueue},
+		{"functions.call_timeout_ms", int64(c.Functions.CallTimeoutMs), 1, nex.MaxCallTimeoutMillis},
+		{"functions.memory_mib", int64(c.Functions.MemoryMiB), minFunctionMiB, maxFunctionMiB},
+		{"functions.max_host_requests", int64(c.Functions.MaxHostRequests), 1, maxQueue},
 		{"internal_node_port", int64(c.InternalNodePort), 0, math.MaxUint16},
 		{"otel_metrics_port", int64(c.OtelMetricsPort), 0, math.MaxUint16},
 		{"host_services.services.http.config.timeout_ms", int64(s.HTTP.Config.TimeoutMs), 1, maxMillis},

@@ -82,6 +82,9 @@ func (s *Service) checkType(r *nex.DeployRequest) error {
 	if len(r.TriggerSubjects) > 0 && !r.Type.Function() {
 		return nex.Errorf(nex.CodeUnsupportedTrigger, "Unsupported workload type for trigger subject registration: %s", r.Type)
 	}
+	if len(r.TriggerSubjects) == 0 && r.Type.Function() {
+		return nex.Errorf(nex.CodeUnsupportedTrigger, "a function without a trigger subject can never be called: give at least one")
+	}
 	for _, subject := range r.TriggerSubjects {
 		for _, denied := range slices.Concat(nex.ReservedSubjects, s.cfg.DenySubjects) {
 			if server.SubjectsCollide(subject, denied) {
@@ -96,12 +99,22 @@ func (s *Service) spec(at nex.Request, r *nex.DeployRequest, c *claims.Claims, e
 	spec := workload.Spec{
 		ID: nuid.Next(), Name: c.Subject, Namespace: at.Namespace, Description: r.Description, Type: r.Type,
 		Essential: r.Essential, Issuer: c.Issuer, Location: r.Location, JSDomain: r.JSDomain,
-		Argv: r.Argv, Environment: WithDefaults(r.Type, environment, s.cfg.DefaultEnvironment), Triggers: r.TriggerSubjects,
+		Argv: r.Argv, Environment: WithDefaults(r.Type, environment, s.cfg.DefaultEnvironment),
+		Triggers: r.TriggerSubjects, TriggerConnection: given(r.TriggerConnection), HostServices: given(r.HostServices),
+		MaxConcurrency: r.MaxConcurrency, CallTimeout: time.Duration(r.CallTimeoutMillis) * time.Millisecond,
 	}
 	if claims.IsDigest(c.Hash) { // else the verifier let it pass unverified
 		spec.Digest = c.Hash
 	}
 	return spec
+}
+
+// given leaves out a connection that says nothing, as version 1 clients send it.
+func given(c *nex.Connection) *nex.Connection {
+	if c == nil || *c == (nex.Connection{}) {
+		return nil
+	}
+	return c
 }
 
 // stop stops a workload that the issuer of the claims has started.

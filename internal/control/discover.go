@@ -77,7 +77,7 @@ func machineInfo(w workload.Status) nex.MachineInfo {
 			ID: w.Spec.ID, Name: w.Spec.Name, Description: w.Spec.Description, Essential: w.Spec.Essential,
 			Runtime: runtime, Type: w.Spec.Type, Hash: w.Digest,
 		},
-		State: w.State, Sandbox: w.Sandbox, Restarts: w.Restarts, Reason: w.Reason, Triggers: w.Spec.Triggers,
+		State: w.State, Sandbox: w.Sandbox, Restarts: w.Restarts, Reason: w.Reason, Triggers: w.Spec.Triggers, Calls: w.Calls,
 	}
 }
 

@@ -103,6 +103,9 @@ func TestEnvironment(t *testing.T) {
 			r := newRig(t, func(r *rig) { r.config.DefaultEnvironment = tt.defaults })
 			r.ask(r.subject(nex.OpDeploy), r.deployment(func(d *nex.DeployRequest) {
 				d.Type = tt.kind
+				if tt.kind.Function() {
+					d.TriggerSubjects = []string{"js.echo"}
+				}
 				if tt.sent != nil {
 					d.Environment, d.SenderPublicKey = r.seal(tt.sent)
 				}

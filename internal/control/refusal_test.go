@@ -150,7 +150,7 @@ func TestOrderOfRefusals(t *testing.T) {
 				r.service.EnterLameDuck()
 			}
 			request := r.deployment(func(d *nex.DeployRequest) {
-				d.Type = nex.TypeV8
+				d.Type, d.TriggerSubjects = nex.TypeV8, []string{"js.echo"}
 				if has(nex.CodeInvalidRequest) {
 					d.Location = nex.Location{Scheme: "ftp"}
 				}

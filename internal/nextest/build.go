@@ -34,10 +34,21 @@ func BuildNex(dir string) error {
 // Environ are variables for programs with the race detector: without them each takes a second to end.
 func Environ() []string { return []string{"GORACE=atexit_sleep_ms=0"} }
 
-// BuildAgent builds nex-agent into dir, without the race detector: a node hands no variables on to
-// its agents, and tests end hundreds of them.
+// BuildAgent builds nex-agent into dir as make does, but without the race detector: a node hands no
+// variables on to its agents, and tests end hundreds of them.
 func BuildAgent(dir string) error {
-	return goTool(Root(), nil, "build", "-o", dir+string(filepath.Separator), "./cmd/nex-agent")
+	built, err := filepath.Abs(filepath.Join(dir, "nex-agent"))
+	if err != nil {
+		return err
+	}
+	var link string
+	switch runtime.GOOS + "/" + runtime.GOARCH {
+	case "linux/amd64":
+		link = "-linkmode external -extldflags -static"
+	case "linux/arm64":
+		link = `-linkmode external -extldflags "-static-libstdc++ -static-libgcc"`
+	}
+	return goTool(Root(), nil, "build", "-tags", "netgo,osusergo", "-ldflags", link, "-o", built, "./cmd/nex-agent")
 }
 
 // BuildWorkloads builds what tests deploy into dir, static as users would: echoservice, and testprog,

@@ -135,13 +135,13 @@ func (n *node) open(ctx context.Context) error {
 		return fmt.Errorf("the first agent did not start: %w", err)
 	}
 	n.onClose(n.pool.Close)
-	if err := n.openWorkloads(); err != nil {
+	if err := n.openWorkloads(ctx); err != nil {
 		return err
 	}
 	return n.openControl(seen)
 }
 
-func (n *node) openWorkloads() error {
+func (n *node) openWorkloads(ctx context.Context) error {
 	s := n.cfg.Settings
 	cache, err := artifact.Open(artifact.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "artifacts"), MaxBytes: s.CacheMaxBytes, NATS: n.artifactConns(),
@@ -151,8 +151,12 @@ func (n *node) openWorkloads() error {
 		return err
 	}
 	n.onClose(func() { _ = cache.Close() })
+	functions, err := n.openFunctions(ctx)
+	if err != nil {
+		return err
+	}
 	n.workloads, err = workload.NewManager(workload.Config{
-		Artifacts: cache, Agents: n.pool, Publisher: n.publisher, Capabilities: n.driver.Capabilities(), Logger: n.log,
+		Artifacts: cache, Agents: n.pool, Publisher: n.publisher, Functions: functions, Capabilities: n.driver.Capabilities(), Logger: n.log,
 		Limits: workload.Limits{
 			Workloads: s.NodeLimits.MaxWorkloads, TotalBytes: s.NodeLimits.MaxTotalBytes, WorkloadBytes: s.NodeLimits.MaxWorkloadBytes,
 		},
@@ -211,15 +215,12 @@ func (n *node) defaultEnvironment() map[string]string {
 func (n *node) types() []nex.WorkloadType {
 	var types []nex.WorkloadType
 	for _, t := range n.cfg.Settings.WorkloadTypes {
-		if slices.Contains(agentTypes, t) {
+		if slices.Contains(n.pool.Types(), t) {
 			types = append(types, t)
 		}
 	}
 	return types
 }
-
-// agentTypes are the workload types that this version's agent runs.
-var agentTypes = []nex.WorkloadType{nex.TypeNative}
 
 func (n *node) tags() map[string]string {
 	c := n.driver.Capabilities()

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/sandbox"
 )
@@ -49,8 +50,9 @@ type Pool struct {
 	waiting  []chan *Agent // in the order of arrival; each has room for one agent
 	starting int
 	backoff  backoff
-	retrying bool  // a retry is scheduled, and nothing is started before it
-	lastErr  error // why the last start failed; nil once one has succeeded
+	retrying bool               // a retry is scheduled, and nothing is started before it
+	lastErr  error              // why the last start failed; nil once one has succeeded
+	types    []nex.WorkloadType // that the last agent runs that came up; nil before
 	closed   bool
 }
 
@@ -104,6 +106,16 @@ func (p *Pool) Idle() int {
 	return len(p.idle)
 }
 
+// Types are the workload types that the agents run; all that there are before the first agent came up.
+func (p *Pool) Types() []nex.WorkloadType {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.types == nil {
+		return nex.WorkloadTypes
+	}
+	return p.types
+}
+
 // admitLocked gives an agent to the first waiter, or puts it with the idle ones, and starts those
 // that are still missing. It reports false if the pool is closed.
 func (p *Pool) admitLocked(a *Agent) bool {
@@ -111,6 +123,7 @@ func (p *Pool) admitLocked(a *Agent) bool {
 		return false
 	}
 	defer p.fillLocked()
+	p.types = a.Hello.Types
 	if len(p.waiting) > 0 {
 		p.waiting[0] <- a
 		p.waiting = p.waiting[1:]

@@ -105,6 +105,10 @@ func TestTypeOf(t *testing.T) {
 	}{
 		{"javascript", "echofunction.js", []byte("(s, p) => p"), nex.TypeV8},
 		{"javascript in capitals", "ECHO.JS", nil, nex.TypeV8},
+		{"module", "fn.mjs", nil, nex.TypeV8},
+		{"common module", "fn.cjs", nil, nex.TypeV8},
+		{"typescript", "FN.ts", nil, nex.TypeV8},
+		{"typescript module", "fn.mts", nil, nex.TypeV8},
 		{"wasm by name", "dir.d/echo.wasm", nil, nex.TypeWasm},
 		{"wasm by content", "echo", []byte("\x00asm\x01\x00\x00\x00"), nex.TypeWasm},
 		{"elf", "echoservice", elfImage(), nex.TypeNative},
@@ -139,7 +143,7 @@ func TestTypeOfUnknown(t *testing.T) {
 			if nex.CodeOf(err) != nex.CodeInvalidExecutable {
 				t.Fatalf("TypeOf = %q, %v, want an error with code %s", got, err, nex.CodeInvalidExecutable)
 			}
-			for _, want := range []string{tt.file, tt.says, ".js", ".wasm", "ELF"} {
+			for _, want := range []string{tt.file, tt.says, ".js", ".ts", ".wasm", "ELF"} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("TypeOf says %q, want it to mention %q", err, want)
 				}

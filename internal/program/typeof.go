@@ -12,7 +12,7 @@ import (
 // error is a [nex.Error] with code invalid_executable that says what would be known.
 func TypeOf(name string, head []byte) (nex.WorkloadType, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".js":
+	case ".js", ".mjs", ".cjs", ".ts", ".mts":
 		return nex.TypeV8, nil
 	case ".wasm":
 		return nex.TypeWasm, nil
@@ -24,7 +24,7 @@ func TypeOf(name string, head []byte) (nex.WorkloadType, error) {
 	case FormatWasm:
 		return nex.TypeWasm, nil
 	}
-	return "", refuse("%s is %s: deploy JavaScript (.js), WebAssembly (.wasm) or a program (ELF, Mach-O, PE)",
+	return "", refuse("%s is %s: deploy JavaScript (.js, .mjs, .cjs), TypeScript (.ts, .mts), WebAssembly (.wasm) or a program (ELF, Mach-O, PE)",
 		clip(filepath.Base(name)), described(format, head))
 }
 

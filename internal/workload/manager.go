@@ -51,6 +51,8 @@ type Config struct {
 	Agents    Agents
 	Publisher Publisher
 	Logger    *slog.Logger
+	// Functions is required to run functions.
+	Functions Functions
 	// Capabilities are those of the sandboxes of the Agents.
 	Capabilities sandbox.Capabilities
 	Limits       Limits

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -22,6 +23,7 @@ type outcome struct {
 	exit   *nex.Exit     // how the program ended; nil if that is not known
 	killed error         // why a program that was to stop had to be killed with its sandbox
 	ran    time.Duration // how long the program ran
+	what   string        // what ran: the program, the function
 	suffix string        // added to the reason
 }
 
@@ -30,7 +32,7 @@ func (o outcome) reason() string {
 	case o.err != nil:
 		return o.err.Error() + o.suffix
 	case o.exit != nil:
-		return "the program " + o.exit.String() + o.suffix
+		return cmp.Or(o.what, "the program") + " " + o.exit.String() + o.suffix
 	}
 	return "ended" + o.suffix
 }
@@ -39,6 +41,10 @@ func (o outcome) reason() string {
 func (w *Workload) once() outcome {
 	file, err := w.fetch()
 	if err != nil {
+		return outcome{err: err}
+	}
+	if err := w.openFunction(); err != nil {
+		file.Release()
 		return outcome{err: err}
 	}
 	agent, err := w.lease()
@@ -84,6 +90,9 @@ func (w *Workload) examine(file *artifact.File) error {
 	if err := w.m.reserve(w, file.Size); err != nil {
 		return err
 	}
+	if w.spec.Type.Function() {
+		return nil // the agent finds out when it loads it
+	}
 	c := w.m.cfg.Capabilities
 	return program.CheckFile(file.Path, program.Target{OS: c.OS, Arch: c.Arch, HostLibraries: c.HostLibraries})
 }
@@ -97,6 +106,10 @@ func (w *Workload) lease() (*pool.Agent, error) {
 // supervise starts the program on the agent and waits for its end, or for a request to stop it.
 func (w *Workload) supervise(agent *pool.Agent, path, digest string) outcome {
 	exited := make(chan nex.Exit, 1)
+	deploy := agentlink.Deploy{
+		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
+		Path: path, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment,
+	}
 	events := linkhost.Events{
 		Logs: w.logs,
 		Exited: func(e nex.Exit) {
@@ -106,22 +119,31 @@ func (w *Workload) supervise(agent *pool.Agent, path, digest string) outcome {
 			}
 		},
 	}
-	deploy := agentlink.Deploy{
-		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
-		Path: path, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment,
+	if w.function != nil {
+		settings := w.function.Settings()
+		deploy.Function = &settings
+		events.Host = w.function.Host
+		events.Usage = func(u agentlink.Usage) { w.function.Memory(u.MemoryBytes) }
 	}
 	if err := w.start(agent, deploy, events); err != nil {
 		// A program that ends at once can be gone, and its agent too, before the answer is here.
-		if exit := lastWord(agent, exited); exit != nil {
+		if exit := lastWord(agent, exited); exit != nil && w.function == nil {
 			w.running(digest)
 			return outcome{exit: exit}
 		}
 		return outcome{err: err}
 	}
+	if w.function != nil {
+		if err := w.function.Attach(agent.Link, digest); err != nil {
+			return outcome{err: err}
+		}
+	}
 	started := time.Now()
 	w.running(digest)
 	end := w.await(agent, exited)
 	end.ran = time.Since(started)
+	end.what = "the " + w.kind()
+	w.abandon(agent.Link, end.reason())
 	return end
 }
 
@@ -134,10 +156,18 @@ func (w *Workload) await(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 		if exit := lastWord(agent, exited); exit != nil {
 			return outcome{exit: exit}
 		}
-		return outcome{err: fmt.Errorf("the agent %s, and the program with it", agent.Instance.Exit())}
+		return outcome{err: fmt.Errorf("the agent %s, and the %s with it", agent.Instance.Exit(), w.kind())}
 	case <-w.ctx.Done():
 		return w.undeploy(agent, exited)
 	}
+}
+
+// kind is what runs, for sentences.
+func (w *Workload) kind() string {
+	if w.spec.Type.Function() {
+		return "function"
+	}
+	return "program"
 }
 
 // undeploy stops a program that runs.
@@ -152,7 +182,7 @@ func (w *Workload) undeploy(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 		}
 	})
 	defer release()
-	exit, err := agent.Link.Undeploy(ctx, w.gracePeriod())
+	exit, err := agent.Link.Undeploy(ctx, w.drain())
 	if err == nil {
 		return outcome{exit: &exit}
 	}

@@ -25,7 +25,12 @@ type Spec struct {
 	Digest      string // sha256 the artifact must have; empty when it need not be verified
 	Argv        []string
 	Environment map[string]string
-	Triggers    []string
+	// What follows is for functions.
+	Triggers          []string
+	TriggerConnection *nex.Connection // nil for the node's
+	HostServices      *nex.Connection // nil for the node's
+	MaxConcurrency    int             // 0 for the node's
+	CallTimeout       time.Duration   // 0 for the node's
 }
 
 // Status is a snapshot of a workload.
@@ -39,6 +44,7 @@ type Status struct {
 	Started  time.Time // when the program was last started; zero before
 	Digest   string    // of the artifact that runs; empty before it is known
 	Sandbox  nex.SandboxLevel
+	Calls    *nex.CallStats // of a function that has been started
 }
 
 // moves are the changes of state there are.

@@ -25,6 +25,9 @@ type Workload struct {
 
 	bytes int64 // size of the artifact; guarded by Manager.mu
 
+	// function is set by run, before the first start; others read it under mu.
+	function Function
+
 	mu       sync.Mutex
 	status   Status
 	stopping bool
@@ -43,8 +46,13 @@ func newWorkload(m *Manager, spec Spec) *Workload {
 // Status returns a snapshot.
 func (w *Workload) Status() Status {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.status
+	status, f := w.status, w.function
+	w.mu.Unlock()
+	if f != nil {
+		calls := f.Stats()
+		status.Calls = &calls
+	}
+	return status
 }
 
 // stop asks the workload to end and reports whether this was the first to ask.
@@ -80,6 +88,7 @@ func (w *Workload) firstStart() (settled bool, failure error) {
 func (w *Workload) run() {
 	defer close(w.done)
 	defer w.cancel()
+	defer w.closeFunction()
 	w.move(nex.StateStarting, "accepted", nil)
 	streak := streak{policy: w.m.cfg.Restart}
 	for {
@@ -103,7 +112,7 @@ func (w *Workload) verdict(end *outcome, s *streak) (next nex.State, wait time.D
 		return nex.StateStopped, 0
 	case !w.hasRun():
 		return nex.StateFailed, 0
-	case w.spec.Essential:
+	case w.spec.Essential, w.spec.Type.Function(): // a function answers until it is stopped
 		wait, again := s.next(end.ran)
 		if again {
 			return nex.StateRestarting, wait
@@ -117,7 +126,11 @@ func (w *Workload) verdict(end *outcome, s *streak) (next nex.State, wait time.D
 }
 
 // hasRun reports whether the program was ever started.
-func (w *Workload) hasRun() bool { return !w.Status().Started.IsZero() }
+func (w *Workload) hasRun() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.status.Started.IsZero()
+}
 
 // running notes that the program runs.
 func (w *Workload) running(digest string) {
@@ -129,7 +142,11 @@ func (w *Workload) running(digest string) {
 		w.status.Restarts++
 	}
 	w.mu.Unlock()
-	w.move(nex.StateRunning, "the program runs", nil)
+	reason := "the program runs"
+	if w.spec.Type.Function() {
+		reason = "the function answers"
+	}
+	w.move(nex.StateRunning, reason, nil)
 	if !again {
 		w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: w.spec.Name, ID: w.spec.ID})
 		close(w.settled)

@@ -43,6 +43,22 @@ func (p *Pump) Run(streams ...Stream) {
 	sending.Wait()
 }
 
+// RunUntil carries what is given to Print, until done is closed and that is sent. It is called
+// instead of Run.
+func (p *Pump) RunUntil(done <-chan struct{}) {
+	var sending sync.WaitGroup
+	sending.Go(p.sendAll)
+	<-done
+	p.queue.close()
+	sending.Wait()
+}
+
+// Print takes one line of a stream, or drops it if the rate is over its limit, which is reported. It
+// never waits and is safe for concurrent use.
+func (p *Pump) Print(stream string, level slog.Level, line string) {
+	p.queue.offer(source{name: stream, level: level}, []byte(line))
+}
+
 // sendAll sends what is in the queue as soon as it is there, until the queue is closed and empty.
 func (p *Pump) sendAll() {
 	var batch []nex.LogRecord

@@ -7,6 +7,7 @@
 package linkhost
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -60,7 +61,7 @@ func Start(cfg Config) (*Host, error) {
 		ServerName:                 "nex-internal",
 		Host:                       cfg.Host,
 		Port:                       port,
-		MaxPayload:                 agentlink.MaxMessageBytes,
+		MaxPayload:                 agentlink.MaxFrameBytes,
 		NoSigs:                     true,
 		NoLog:                      true,
 		NoSystemAccount:            true,
@@ -120,7 +121,9 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 		id: agentID, nc: nc, host: h, seat: seat,
 		bootstrap: agentlink.Encode(agentlink.Bootstrap{AgentID: agentID, URL: h.URL(), Seed: agent.seed}),
 		shook:     make(chan agentlink.Handshake, 1),
+		calls:     calls{pending: make(map[uint64]*call)},
 	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if err := l.listen(); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("admit agent %s: %w", agentID, err)

@@ -275,6 +275,7 @@ func TestAgentCannotOpenAnyNumberOfConnections(t *testing.T) {
 type handler struct {
 	deploy   func(agentlink.Deploy) agentlink.DeployReply
 	undeploy func(agentlink.Undeploy) agentlink.Exited
+	trigger  func(agentlink.Trigger, func(agentlink.Answer))
 }
 
 func (h *handler) Deploy(d agentlink.Deploy) agentlink.DeployReply {
@@ -289,4 +290,12 @@ func (h *handler) Undeploy(u agentlink.Undeploy) agentlink.Exited {
 		return agentlink.Exited{Exit: nex.Exit{Code: -1, Signal: "SIGTERM"}}
 	}
 	return h.undeploy(u)
+}
+
+func (h *handler) Trigger(t agentlink.Trigger, answer func(agentlink.Answer)) {
+	if h.trigger != nil {
+		h.trigger(t, answer)
+		return
+	}
+	answer(agentlink.Answer{Header: t.Header, Payload: t.Payload})
 }

@@ -12,6 +12,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/hostapi"
 )
 
 // Link is the node's end of the link to one agent. It is safe for concurrent use.
@@ -25,6 +26,14 @@ type Link struct {
 
 	shook  chan agentlink.Handshake // has room for the one handshake
 	events atomic.Pointer[Events]
+	calls  calls
+	frames agentlink.Frames
+
+	ctx    context.Context // ends with Close; bounds host service requests
+	cancel context.CancelFunc
+
+	servingMu sync.Mutex     // held to join serving, and to cancel ctx
+	serving   sync.WaitGroup // host service requests
 
 	// What follows belongs to receive.
 	greeted, warned bool
@@ -35,6 +44,11 @@ type Link struct {
 type Events struct {
 	Logs   func([]nex.LogRecord)
 	Exited func(nex.Exit)
+	// Usage is told what the agent of a function uses; nil for programs.
+	Usage func(agentlink.Usage)
+	// Host answers host service requests, each from a goroutine of its own; nil refuses them. It
+	// returns soon after ctx has ended.
+	Host func(ctx context.Context, r hostapi.Request) (hostapi.Response, error)
 }
 
 const (
@@ -62,7 +76,11 @@ func (l *Link) Handshake(ctx context.Context) (agentlink.Handshake, error) {
 // workload runs. A failure that the agent reports is an [nex.Error].
 func (l *Link) Deploy(ctx context.Context, d agentlink.Deploy, e Events) (agentlink.DeployReply, error) {
 	l.events.Store(&e)
-	body, err := l.request(ctx, agentlink.DeploySubject(l.id), agentlink.Encode(d))
+	request := agentlink.Encode(d)
+	if len(request) > agentlink.MaxMessageBytes {
+		return agentlink.DeployReply{}, fmt.Errorf("request to agent %s: argv and environment are too large: %w", l.id, nats.ErrMaxPayload)
+	}
+	body, err := l.request(ctx, agentlink.DeploySubject(l.id), request)
 	if err != nil {
 		return agentlink.DeployReply{}, err
 	}
@@ -102,7 +120,12 @@ func (l *Link) Close() {
 		defer cancel()
 		_ = l.CatchUp(ctx) // it fails when there is nothing to wait for, or no use in it
 		l.events.Store(nil)
+		l.servingMu.Lock()
+		l.cancel()
+		l.servingMu.Unlock()
 		l.nc.Close()
+		l.calls.abandon(l.lost())
+		l.serving.Wait()
 		l.host.users.dismiss(l.seat)
 	})
 }

@@ -181,7 +181,7 @@ func TestMessageOfAnAgentThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	_, b := admit(t, linktest.StartHost(t), "A")
 	nc, _ := connect(t, b)
-	if err := nc.Publish(agentlink.LogsSubject("A"), make([]byte, agentlink.MaxMessageBytes+1)); !errors.Is(err, nats.ErrMaxPayload) {
+	if err := nc.Publish(agentlink.LogsSubject("A"), make([]byte, agentlink.MaxFrameBytes+1)); !errors.Is(err, nats.ErrMaxPayload) {
 		t.Errorf("the server lets a client send any size: %v, want %v", err, nats.ErrMaxPayload)
 	}
 }

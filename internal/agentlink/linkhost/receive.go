@@ -3,6 +3,7 @@ package linkhost
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -12,9 +13,13 @@ import (
 // caughtUpSubject is where the node asks itself whether it has heard everything.
 func caughtUpSubject(id string) string { return "hostint." + id + ".caughtup" }
 
-// listen subscribes to everything the agent says, in one subscription so that its order is kept.
+// listen subscribes to everything the agent says, in one subscription so that its order is kept, and,
+// in another, to the answers to calls, so that they do not wait.
 func (l *Link) listen() error {
 	_, err := l.nc.Subscribe(agentlink.HostSubjects(l.id), l.receive)
+	if err == nil {
+		_, err = l.nc.Subscribe(agentlink.AnswersPrefix(l.id)+"*", l.answered)
+	}
 	if err == nil {
 		err = l.nc.Flush()
 	}
@@ -45,8 +50,19 @@ func (l *Link) receive(m *nats.Msg) {
 			e.Exited(exit)
 			_ = m.Respond(nil) // an agent that does not hear this ends after a while by itself
 		}
+	case agentlink.UsageSubject(l.id):
+		u, err := agentlink.Decode[agentlink.Usage](m.Data)
+		if err != nil {
+			l.warn("ignored a malformed report of memory", err)
+		} else if e := l.events.Load(); e != nil && e.Usage != nil {
+			e.Usage(u)
+		}
 	case caughtUpSubject(l.id):
 		_ = m.Respond(nil)
+	default:
+		if method, ok := strings.CutPrefix(m.Subject, agentlink.HostServicesPrefix(l.id)); ok {
+			l.serve(m, method)
+		}
 	}
 }
 

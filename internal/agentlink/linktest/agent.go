@@ -30,6 +30,8 @@ type Script struct {
 	Deploy func(*Agent, agentlink.Deploy) agentlink.DeployReply
 	// Undeploy answers the node's Undeploy. The program has ended when it returns.
 	Undeploy func(*Agent, agentlink.Undeploy) agentlink.Exited
+	// Trigger takes a call; without it the payload is echoed. It must not block.
+	Trigger func(a *Agent, t agentlink.Trigger, answer func(agentlink.Answer))
 }
 
 // Terminated is how a program ends that is told to.

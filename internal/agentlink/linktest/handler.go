@@ -59,3 +59,12 @@ func (h handler) Undeploy(u agentlink.Undeploy) agentlink.Exited {
 	h.Exit(end.Exit)
 	return end
 }
+
+// Trigger echoes the payload unless the script says otherwise.
+func (h handler) Trigger(t agentlink.Trigger, answer func(agentlink.Answer)) {
+	if h.script.Trigger != nil {
+		h.script.Trigger(h.Agent, t, answer)
+		return
+	}
+	answer(agentlink.Answer{Header: t.Header, Payload: t.Payload})
+}

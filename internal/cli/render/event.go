@@ -100,16 +100,31 @@ func workloadState(d nex.WorkloadStateChanged) string {
 }
 
 func functionSucceeded(d nex.FunctionExecuted) string {
-	return fmt.Sprintf("%s succeeded on %s in %s", d.WorkloadName, d.TriggerSubject, elapsed(d))
+	if d.Count > 1 {
+		return fmt.Sprintf("%s succeeded %s, the last on %s in %s", function(d), often(d), d.TriggerSubject, elapsed(d))
+	}
+	return fmt.Sprintf("%s succeeded on %s in %s", function(d), d.TriggerSubject, elapsed(d))
 }
 
 func functionFailed(d nex.FunctionExecuted) string {
-	return because(fmt.Sprintf("%s failed on %s after %s", d.WorkloadName, d.TriggerSubject, elapsed(d)), d.Error)
+	if d.Count > 1 {
+		return because(fmt.Sprintf("%s failed %s, the last on %s after %s", function(d), often(d), d.TriggerSubject, elapsed(d)), d.Error)
+	}
+	return because(fmt.Sprintf("%s failed on %s after %s", function(d), d.TriggerSubject, elapsed(d)), d.Error)
 }
 
-func elapsed(d nex.FunctionExecuted) time.Duration {
-	return time.Duration(d.ElapsedNanos).Round(time.Microsecond)
+func function(d nex.FunctionExecuted) string { return workload(d.WorkloadName, d.ID) }
+
+// often says how many calls an event stands for.
+func often(d nex.FunctionExecuted) string {
+	times := thousands(d.Count) + " times"
+	if d.WindowMillis > 0 {
+		times += fmt.Sprintf(" in %s", time.Duration(d.WindowMillis)*time.Millisecond)
+	}
+	return times
 }
+
+func elapsed(d nex.FunctionExecuted) time.Duration { return roughly(time.Duration(d.ElapsedNanos)) }
 
 // workload names a workload; the events of version 1 nodes have no id.
 func workload(name, id string) string { return strings.TrimSpace(name + " " + id) }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
@@ -62,6 +63,28 @@ func (p *page) machine(s Style, m nex.MachineInfo) {
 		p.field("Reason", Text(m.Reason))
 	}
 	p.field("Triggers", strings.Join(texts(m.Triggers), ", "))
+	if m.Calls != nil {
+		p.calls(*m.Calls)
+	}
+}
+
+// calls is how a function does.
+func (p *page) calls(c nex.CallStats) {
+	p.field("Calls", thousands(c.Total))
+	failed := thousands(c.Errors)
+	if c.Refused > 0 {
+		failed += fmt.Sprintf(", %s of them refused because too many waited", thousands(c.Refused))
+	}
+	p.field("Errors", failed)
+	if c.InFlight > 0 {
+		p.field("In Flight", thousands(c.InFlight))
+	}
+	if c.P50Nanos > 0 {
+		p.field("Latency", fmt.Sprintf("%s (p50), %s (p99)", roughly(time.Duration(c.P50Nanos)), roughly(time.Duration(c.P99Nanos))))
+	}
+	if c.MemoryBytes > 0 {
+		p.field("Memory", Bytes(c.MemoryBytes))
+	}
 }
 
 // page is text in fields, whose names end in one column, under headings.

@@ -6,7 +6,6 @@ package render
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -73,8 +72,8 @@ func yesNo(b bool) string {
 }
 
 // thousands prints 1234567 as 1,234,567.
-func thousands(n int) string {
-	digits := strconv.Itoa(n)
+func thousands[N int | uint64](n N) string {
+	digits := fmt.Sprint(n)
 	first := 0
 	if n < 0 {
 		first = 1
@@ -83,4 +82,29 @@ func thousands(n int) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
+}
+
+// Bytes prints a number of bytes in the unit that people would choose: 812 B, 3.4 KiB, 45 MiB.
+func Bytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	amount := float64(n) / (1 << 10)
+	units := []string{"KiB", "MiB", "GiB", "TiB"}
+	for amount >= 1023.5 && len(units) > 1 {
+		amount, units = amount/(1<<10), units[1:]
+	}
+	if amount < 9.95 {
+		return fmt.Sprintf("%.1f %s", amount, units[0])
+	}
+	return fmt.Sprintf("%.0f %s", amount, units[0])
+}
+
+// roughly rounds a duration to three digits, which is what can be read, and more than was measured.
+func roughly(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 1000 || d/unit <= -1000 {
+		unit *= 10
+	}
+	return d.Round(unit)
 }

@@ -47,6 +47,14 @@ var (
 				Reason:   "the program runs",
 				Workload: nex.WorkloadSummary{Name: "echofunctionjs", Runtime: "8m47s", Type: nex.TypeV8},
 				Triggers: []string{"js.echo", "js.echo.>"},
+				Calls: &nex.CallStats{
+					Total: 1_234_567, Errors: 1234, Refused: 12, InFlight: 2, P50Nanos: 184_321, P99Nanos: 12_345_678, MemoryBytes: 47_400_000,
+				},
+			},
+			{
+				ID: "cmjv0en52omhlsa377d0", Healthy: true, State: nex.StateRunning, Sandbox: nex.SandboxGVisor,
+				Workload: nex.WorkloadSummary{Name: "neverfn", Runtime: "3s", Type: nex.TypeWasm},
+				Triggers: []string{"never"}, Calls: &nex.CallStats{},
 			},
 			{
 				ID: "cmjud7n52omhlsa377cg", State: nex.StateRestarting, Sandbox: nex.SandboxNone, Restarts: 3,
@@ -116,6 +124,9 @@ var events = []struct {
 	{"default", nex.EventWorkloadState, nex.WorkloadStateChanged{ID: id, Name: "echoservice", From: nex.StateStarting, To: nex.StateRunning}},
 	{"default", nex.EventFunctionSucceeded, nex.FunctionExecuted{WorkloadName: "echofunctionjs", TriggerSubject: "js.echo", ElapsedNanos: 1_234_567}},
 	{"default", nex.EventFunctionFailed, nex.FunctionExecuted{WorkloadName: "echofunctionjs", TriggerSubject: "js.echo", ElapsedNanos: 5_000_000_000, Error: "TypeError: x is undefined"}},
+	{"default", nex.EventFunctionSucceeded, nex.FunctionExecuted{WorkloadName: "echofunctionjs", ID: id, TriggerSubject: "js.echo", ElapsedNanos: 999, Count: 1, WindowMillis: 1000}},
+	{"default", nex.EventFunctionSucceeded, nex.FunctionExecuted{WorkloadName: "echofunctionjs", ID: id, TriggerSubject: "js.echo", ElapsedNanos: 1_234_567, Count: 12_345, WindowMillis: 1000}},
+	{"default", nex.EventFunctionFailed, nex.FunctionExecuted{WorkloadName: "echofunctionjs", ID: id, TriggerSubject: "js.echo", ElapsedNanos: 81_234_567, Count: 2, Error: "TypeError: x is undefined"}},
 	{"default", "from_the_future", map[string]any{"what": "unknown", "n": 1}},
 	{"default", nex.EventHeartbeat, []string{"malformed"}},
 }

@@ -1,0 +1,115 @@
+package linkhost
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/function"
+)
+
+// lateBy is how much longer than the call's own time the node waits for an agent, whose part it is to
+// end the call in time.
+const lateBy = 2 * function.StopWithin
+
+// calls are the calls of a function that are under way. It is safe for concurrent use.
+type calls struct {
+	mu      sync.Mutex
+	pending map[uint64]*call
+	last    uint64            // number of the last call
+	over    *agentlink.Answer // what calls get once the link is closed
+}
+
+// call is one of them. Whoever takes it out of calls.pending calls done.
+type call struct {
+	done  func(agentlink.Answer)
+	timer *time.Timer
+}
+
+// Call makes the agent run its function and does not wait. It calls done once, from another goroutine
+// or before it returns: with the agent's answer, when the agent is too late, or when the link is
+// closed. What done is given is its own; it must not block.
+func (l *Link) Call(t agentlink.Trigger, done func(agentlink.Answer)) {
+	number, refused := l.calls.add(t.Timeout+lateBy, done)
+	if refused != nil {
+		done(*refused)
+		return
+	}
+	frame := l.frames.Get()
+	*frame = agentlink.AppendTrigger(*frame, t)
+	err := l.nc.PublishRequest(agentlink.TriggerSubject(l.id), agentlink.AnswersPrefix(l.id)+strconv.FormatUint(number, 36), *frame)
+	l.frames.Put(frame)
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		l.calls.settle(number, agentlink.Answer{Status: function.StatusTooLarge, Message: "the payload and headers of the call are larger than a function takes"})
+	case err != nil:
+		l.calls.settle(number, l.lost())
+	}
+}
+
+// answered is called with one answer after the other.
+func (l *Link) answered(m *nats.Msg) {
+	number, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, agentlink.AnswersPrefix(l.id)), 36, 64)
+	if err != nil {
+		return // of an agent that makes up answers
+	}
+	a, err := agentlink.ParseAnswer(m.Data)
+	if err != nil {
+		a = agentlink.Answer{Status: function.StatusFailed, Message: "the function's agent answered what cannot be read"}
+	}
+	a.Message = clip(a.Message, maxReason)
+	l.calls.settle(number, a)
+}
+
+// lost is what calls are answered that the agent will not answer.
+func (l *Link) lost() agentlink.Answer {
+	return agentlink.Answer{Status: function.StatusFailed, Message: "the function's agent ended before it had answered"}
+}
+
+// Abandon answers all calls that are under way, and later ones, with a: the agent will not.
+func (l *Link) Abandon(a agentlink.Answer) { l.calls.abandon(a) }
+
+func (c *calls) add(timeout time.Duration, done func(agentlink.Answer)) (number uint64, refused *agentlink.Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over != nil {
+		return 0, c.over
+	}
+	c.last++
+	number = c.last
+	c.pending[number] = &call{done: done, timer: time.AfterFunc(timeout, func() {
+		c.settle(number, agentlink.Answer{Status: function.StatusTimeout, Message: "the function did not answer before its deadline"})
+	})}
+	return number, nil
+}
+
+// settle ends a call, unless it has ended.
+func (c *calls) settle(number uint64, a agentlink.Answer) {
+	c.mu.Lock()
+	p := c.pending[number]
+	delete(c.pending, number)
+	c.mu.Unlock()
+	if p != nil {
+		p.timer.Stop()
+		p.done(a)
+	}
+}
+
+func (c *calls) abandon(a agentlink.Answer) {
+	c.mu.Lock()
+	if c.over == nil {
+		c.over = &a
+	}
+	all := c.pending
+	c.pending = make(map[uint64]*call)
+	c.mu.Unlock()
+	for _, p := range all {
+		p.timer.Stop()
+		p.done(a)
+	}
+}

@@ -1,0 +1,283 @@
+package linkhost_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/agentlink/linktest"
+	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/hostapi"
+	"github.com/nex-engine/nex/internal/nextest"
+)
+
+// call calls and waits for the answer.
+func call(t testing.TB, link *linkhost.Link, trigger agentlink.Trigger) agentlink.Answer {
+	t.Helper()
+	answers := make(chan agentlink.Answer, 2)
+	link.Call(trigger, func(a agentlink.Answer) { answers <- a })
+	return awaitAnswer(t, answers)
+}
+
+func awaitAnswer(t testing.TB, answers <-chan agentlink.Answer) agentlink.Answer {
+	t.Helper()
+	select {
+	case a := <-answers:
+		return a
+	case <-time.After(nextest.Patience):
+		t.Fatal("the call was not answered")
+		return agentlink.Answer{}
+	}
+}
+
+func TestCall(t *testing.T) {
+	t.Parallel()
+	var got agentlink.Trigger
+	link, _ := dial(t, &handler{trigger: func(c agentlink.Trigger, answer func(agentlink.Answer)) {
+		got = c
+		answer(agentlink.Answer{Header: c.Header, Payload: c.Payload})
+	}})
+	sent := agentlink.Trigger{
+		ID: "c1", Subject: "calc.add", Timeout: time.Minute, Header: function.Header{"A": {"1", "2"}},
+		Payload: bytes.Repeat([]byte{0, 255}, agentlink.MaxPayloadBytes/2),
+	}
+	a := call(t, link, sent)
+	if !reflect.DeepEqual(got, sent) {
+		t.Errorf("the agent got a call %s on %s with %d bytes", got.ID, got.Subject, len(got.Payload))
+	}
+	if a.Status != 0 || !bytes.Equal(a.Payload, sent.Payload) || !reflect.DeepEqual(a.Header, sent.Header) {
+		t.Errorf("the answer has status %d, %d bytes and headers %v", a.Status, len(a.Payload), a.Header)
+	}
+}
+
+func TestManyCalls(t *testing.T) {
+	t.Parallel()
+	link, _ := dial(t, &handler{trigger: func(c agentlink.Trigger, answer func(agentlink.Answer)) {
+		go answer(agentlink.Answer{Payload: c.Payload}) // in any order
+	}})
+	const calls = 2000
+	var group sync.WaitGroup
+	group.Add(calls)
+	wrong := make(chan string, calls)
+	for i := range calls {
+		want := fmt.Sprint(i)
+		link.Call(agentlink.Trigger{Timeout: nextest.Patience, Payload: []byte(want)}, func(a agentlink.Answer) {
+			defer group.Done()
+			if string(a.Payload) != want {
+				wrong <- fmt.Sprintf("call %s is answered %q with status %d", want, a.Payload, a.Status)
+			}
+		})
+	}
+	group.Wait()
+	close(wrong)
+	for w := range wrong {
+		t.Error(w)
+	}
+}
+
+// An agent that does not answer is not waited for much longer than the call may take.
+func TestCallThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	late := make(chan func(agentlink.Answer), 1)
+	link, _ := dial(t, &handler{trigger: func(_ agentlink.Trigger, answer func(agentlink.Answer)) { late <- answer }})
+	if a := call(t, link, agentlink.Trigger{Timeout: time.Millisecond}); a.Status != function.StatusTimeout {
+		t.Errorf("answer = %+v, want status %d", a, function.StatusTimeout)
+	}
+	(<-late)(agentlink.Answer{}) // comes to nothing, in particular not to a second answer
+	if err := link.CatchUp(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Calls end with their agent, and those that come later are not sent to it.
+func TestCallOfAnAgentThatEnds(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*linkhost.Link){
+		"abandoned": func(l *linkhost.Link) { l.Abandon(agentlink.Answer{Status: 500, Message: "memory ran out"}) },
+		"closed":    func(l *linkhost.Link) { l.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			taken := make(chan struct{}, 1)
+			link, _ := dial(t, &handler{trigger: func(agentlink.Trigger, func(agentlink.Answer)) { taken <- struct{}{} }})
+			answers := make(chan agentlink.Answer, 2)
+			link.Call(agentlink.Trigger{Timeout: time.Hour}, func(a agentlink.Answer) { answers <- a })
+			<-taken
+			end(link)
+			first := awaitAnswer(t, answers)
+			if first.Status != function.StatusFailed || first.Message == "" {
+				t.Errorf("answer = %+v, want status %d and a reason", first, function.StatusFailed)
+			}
+			if again := call(t, link, agentlink.Trigger{Timeout: time.Hour}); !reflect.DeepEqual(again, first) {
+				t.Errorf("a later call is answered %+v, want %+v", again, first)
+			}
+		})
+	}
+}
+
+func TestCallThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	link, _ := dial(t, &handler{})
+	huge := function.Header{"A": {strings.Repeat("x", agentlink.MaxFrameBytes)}}
+	if a := call(t, link, agentlink.Trigger{Timeout: time.Minute, Header: huge}); a.Status != function.StatusTooLarge {
+		t.Errorf("answer = %+v, want status %d", a, function.StatusTooLarge)
+	}
+}
+
+// An agent that was taken over can answer anything; its callers get no more than an error.
+func TestMadeUpAnswers(t *testing.T) {
+	t.Parallel()
+	link, b := admit(t, linktest.StartHost(t), "A")
+	nc, _ := connect(t, b)
+	forged := make(chan struct{})
+	sub, err := nc.SubscribeSync(agentlink.TriggerSubject("A"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(forged)
+		m, err := sub.NextMsg(nextest.Patience)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, to := range []string{"x y", "", "zzzzzzzzzzzzzzzzzzzzzz", "9"} {
+			_ = nc.Publish(agentlink.AnswersPrefix("A")+to, []byte{0, 0, 0})
+		}
+		_ = nc.Publish(m.Reply, []byte("nonsense"))
+	}()
+	a := call(t, link, agentlink.Trigger{Timeout: nextest.Patience})
+	if a.Status != function.StatusFailed || !strings.Contains(a.Message, "cannot be read") {
+		t.Errorf("answer = %+v, want status %d", a, function.StatusFailed)
+	}
+	<-forged
+}
+
+// serving deploys with host services that answer as given.
+func serving(t *testing.T, host func(context.Context, hostapi.Request) (hostapi.Response, error)) (*linkhost.Link, *agentlink.Conn) {
+	t.Helper()
+	link, c := dial(t, &handler{})
+	e := ignored
+	e.Host = host
+	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, e); err != nil {
+		t.Fatal(err)
+	}
+	return link, c
+}
+
+func TestHostServices(t *testing.T) {
+	t.Parallel()
+	want := hostapi.Request{Service: hostapi.KV, Method: "set", Meta: []byte(`{"key":"a"}`), Body: bytes.Repeat([]byte{7}, agentlink.MaxPayloadBytes-100)}
+	_, c := serving(t, func(ctx context.Context, r hostapi.Request) (hostapi.Response, error) {
+		if d, ok := ctx.Deadline(); !ok || time.Until(d) > time.Minute {
+			t.Errorf("the request has until %v, want the caller's minute", d)
+		}
+		if !reflect.DeepEqual(r, want) {
+			t.Errorf("the node got %s.%s %s with %d bytes", r.Service, r.Method, r.Meta, len(r.Body))
+		}
+		return hostapi.Response{Meta: []byte(`{"ok":true}`), Body: r.Body}, nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	got, err := c.Request(ctx, want)
+	if err != nil || string(got.Meta) != `{"ok":true}` || !bytes.Equal(got.Body, want.Body) {
+		t.Errorf("Request = %s and %d bytes, %v", got.Meta, len(got.Body), err)
+	}
+}
+
+func TestHostServiceFailures(t *testing.T) {
+	t.Parallel()
+	link, c := serving(t, func(ctx context.Context, r hostapi.Request) (hostapi.Response, error) {
+		switch r.Method {
+		case "get":
+			return hostapi.Response{}, hostapi.Errorf(hostapi.CodeNotFound, "no such key")
+		case "set":
+			return hostapi.Response{}, errors.New("a mistake")
+		case "keys":
+			return hostapi.Response{Body: make([]byte, agentlink.MaxPayloadBytes+1)}, nil
+		}
+		<-ctx.Done()
+		return hostapi.Response{}, hostapi.Errorf(hostapi.CodeTimeout, "it ended")
+	})
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	for _, tt := range []struct {
+		ctx    context.Context
+		method string
+		body   []byte
+		want   hostapi.Code
+	}{
+		{t.Context(), "get", nil, hostapi.CodeNotFound},
+		{t.Context(), "set", nil, hostapi.CodeInternal},
+		{t.Context(), "keys", nil, hostapi.CodeTooLarge},
+		{t.Context(), "get", make([]byte, agentlink.MaxPayloadBytes+1), hostapi.CodeTooLarge},
+		{t.Context(), "destroy", nil, hostapi.CodeInvalid},
+		{short, "delete", nil, hostapi.CodeTimeout},
+	} {
+		_, err := c.Request(tt.ctx, hostapi.Request{Service: hostapi.KV, Method: tt.method, Body: tt.body})
+		var failure *hostapi.Error
+		if !errors.As(err, &failure) || failure.Code != tt.want || failure.Message == "" {
+			t.Errorf("kv.%s = %v, want code %s", tt.method, err, tt.want)
+		}
+	}
+
+	// A request does not outlive the link.
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Request(context.Background(), hostapi.Request{Service: hostapi.KV, Method: "delete"})
+		ended <- err
+	}()
+	link.Close()
+	if err := <-ended; err == nil {
+		t.Error("a request succeeded whose link was closed")
+	}
+}
+
+func TestNoHostServices(t *testing.T) {
+	t.Parallel()
+	_, c := dial(t, &handler{})
+	_, err := c.Request(t.Context(), hostapi.Request{Service: hostapi.KV, Method: "get"})
+	var failure *hostapi.Error
+	if !errors.As(err, &failure) || failure.Code != hostapi.CodeDenied {
+		t.Errorf("before a deploy: %v, want code %s", err, hostapi.CodeDenied)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	link, c := dial(t, &handler{})
+	heard := make(chan agentlink.Usage, 1)
+	e := linkhost.Events{Logs: func([]nex.LogRecord) {}, Exited: func(nex.Exit) {}, Usage: func(u agentlink.Usage) { heard <- u }}
+	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, e); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Usage(agentlink.Usage{MemoryBytes: 42}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-heard; got.MemoryBytes != 42 {
+		t.Errorf("usage = %+v", got)
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	link, _ := dial(b, &handler{})
+	answers := make(chan agentlink.Answer, 1)
+	payload := make([]byte, 16)
+	b.ReportAllocs()
+	for b.Loop() {
+		link.Call(agentlink.Trigger{ID: "c", Subject: "js.echo", Timeout: time.Minute, Payload: payload}, func(a agentlink.Answer) { answers <- a })
+		<-answers
+	}
+}

@@ -1,0 +1,7 @@
+package javascript
+
+// For tests.
+var (
+	ParseURL = parseURL
+	SetURL   = setURL
+)

@@ -1,0 +1,126 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/hostapi"
+)
+
+// call is a call under way. It is the ctx that the engine is given, so that the host's functions find
+// it there. The goroutine that runs it owns it until done is closed.
+type call struct {
+	context.Context
+	slot *slot
+	in   function.Call
+
+	loading  bool // the function is being loaded
+	starting bool // the instance is being made, and what it is made for does not concern it
+	read     int  // bytes of the payload that a command has read
+
+	reply       []byte
+	header      function.Header
+	headerBytes int
+	failure     *function.Error  // as the function wants it
+	answer      hostapi.Response // of the last host service request
+
+	said          []string // the last lines of standard error
+	memoryRefused bool
+
+	err  error
+	done chan struct{}
+}
+
+type callKey struct{}
+
+// Value returns the call itself for callKey.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func callOf(ctx context.Context) *call {
+	return ctx.Value(callKey{}).(*call) // the engine is given no other ctx
+}
+
+func (c *call) result() (function.Result, error) {
+	if c.err != nil {
+		return function.Result{}, c.err
+	}
+	return function.Result{Payload: c.reply, Header: c.header}, nil
+}
+
+// addReply appends to the reply.
+func (c *call) addReply(b []byte) {
+	if most := c.slot.runtime.cfg.MaxResultBytes; len(b) > most-len(c.reply) {
+		panic(function.TooLarge(len(c.reply)+len(b), most)) // stops the function; outcome finds it
+	}
+	c.reply = append(c.reply, b...)
+}
+
+// errNoMemory means that the system has no memory left for an instance.
+var errNoMemory = errors.New("the machine has no memory left for it")
+
+// outcome makes of what the engine has returned what the caller of the function is told.
+func (c *call) outcome(err error) error {
+	var exit *sys.ExitError
+	ended := err == nil
+	if errors.As(err, &exit) {
+		ended = exit.ExitCode() == 0 && !c.slot.runtime.reactor
+	}
+	switch {
+	case err != nil && !ended && c.Err() != nil:
+		return function.Stopped(c.Context)
+	case c.failure != nil && (err == nil || exit != nil):
+		c.failure.Stack = strings.Join(c.said, "\n")
+		return c.failure
+	case ended:
+		return nil
+	case exit != nil:
+		return c.failed(fmt.Sprintf("exited with status %d", int32(exit.ExitCode())), "")
+	}
+	if e, ok := errors.AsType[*function.Error](err); ok {
+		return e
+	}
+	why, stack := trap(err)
+	return c.failed(why, stack)
+}
+
+// failed is the error of a function that has ended badly. When it is only being loaded that is because
+// of the artifact.
+func (c *call) failed(why, stack string) *function.Error {
+	message := "the function " + why
+	if c.memoryRefused {
+		message += fmt.Sprintf(", after it had asked for more memory than the %s it may have", mebibytes(c.slot.runtime.memory.limit))
+	}
+	status := function.StatusFailed
+	if c.loading {
+		status = function.StatusBadRequest
+		message = "the module cannot be used: " + message + " before its first call"
+	}
+	if said := strings.Join(c.said, "\n"); said != "" && stack != "" {
+		stack = said + "\n" + stack
+	} else {
+		stack = said + stack
+	}
+	return &function.Error{Status: status, Message: sentence(message), Stack: stack}
+}
+
+// trap tells from an error of the engine why the function was ended, and where.
+func trap(err error) (why, stack string) {
+	text, stack, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	text = strings.TrimSuffix(strings.TrimPrefix(text, "wasm error: "), " (recovered by wazero)")
+	stack, _, _ = strings.Cut(stack, "\n\nGo runtime stack trace:")
+	var frames []string
+	for line := range strings.Lines(stack) {
+		frames = append(frames, "    at "+strings.TrimSpace(line))
+	}
+	return "trapped: " + text, strings.Join(frames, "\n")
+}

@@ -1,0 +1,115 @@
+package wasm
+
+import (
+	"sync"
+
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// pageBytes is the size of a WebAssembly page.
+const pageBytes = 64 << 10
+
+// memoryPool keeps the linear memories of instances that have ended for those to come: to get memory
+// from the system for each call costs several times what a small function takes. It is safe for
+// concurrent use.
+type memoryPool struct {
+	limit uint64 // bytes that a memory may have
+	keep  int    // memories to keep
+
+	mu     sync.Mutex
+	idle   []*region
+	closed bool
+}
+
+func newMemoryPool(limit uint64, keep int) *memoryPool {
+	return &memoryPool{limit: limit, keep: keep}
+}
+
+// get returns a memory that is all zeros.
+func (p *memoryPool) get() (*region, error) {
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		r := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return r, nil
+	}
+	p.mu.Unlock()
+	return newRegion(p.limit)
+}
+
+// put takes a memory back that nobody uses any more.
+func (p *memoryPool) put(r *region) {
+	if r.wipe() {
+		p.mu.Lock()
+		if !p.closed && len(p.idle) < p.keep {
+			p.idle = append(p.idle, r)
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+	}
+	r.free()
+}
+
+// close frees what is idle. Memories that come back after it are freed at once.
+func (p *memoryPool) close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	for _, r := range idle {
+		r.free()
+	}
+}
+
+// linearMemory lends a region to one instance; one goroutine at a time uses it. wazero frees it when it closes the instance, which it
+// does on its own when a call is stopped; but an instance that is closed while none of its functions
+// runs it never frees, so Free does nothing and the instance's owner calls release.
+type linearMemory struct {
+	pool    *memoryPool
+	limit   uint64
+	region  *region
+	refused bool   // it was to grow beyond the limit
+	size    uint64 // bytes in use now
+}
+
+// Allocate is called once for an instance: it has one memory at most.
+func (m *linearMemory) Allocate(_, most uint64) experimental.LinearMemory {
+	m.limit = min(m.limit, most)
+	return m
+}
+
+// Reallocate grows the memory in place, or returns nil if it may not be as large.
+func (m *linearMemory) Reallocate(size uint64) []byte {
+	if size > m.limit {
+		m.refused = true
+		return nil
+	}
+	if m.region == nil {
+		r, err := m.pool.get()
+		if err != nil {
+			m.refused = true
+			return nil
+		}
+		m.region = r
+	}
+	b := m.region.grow(size)
+	if b == nil {
+		m.refused = true
+		return nil
+	}
+	m.size = size
+	return b
+}
+
+// Free does nothing; see linearMemory.
+func (m *linearMemory) Free() {}
+
+// release gives the memory back. Nothing may use it any more.
+func (m *linearMemory) release() {
+	if m.region != nil {
+		m.pool.put(m.region)
+		m.region = nil
+	}
+}

@@ -1,0 +1,3 @@
+fn main() {
+    nex_guest::run(reactor::handle);
+}

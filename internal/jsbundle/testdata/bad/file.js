@@ -1,0 +1,2 @@
+import pad from "./pad";
+export default pad;

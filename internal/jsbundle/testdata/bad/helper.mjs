@@ -1,0 +1,3 @@
+// A comment.
+import fs from "node:fs";
+export default () => fs;

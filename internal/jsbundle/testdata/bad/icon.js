@@ -1,0 +1,2 @@
+import icon from "./icon.png";
+export default () => icon;

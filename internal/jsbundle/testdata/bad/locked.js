@@ -1,0 +1,2 @@
+import locked from "locked/inner";
+export default locked;

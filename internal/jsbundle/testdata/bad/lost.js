@@ -1,0 +1,2 @@
+import { twice } from "../good/lib/twice.ts";
+(subject, payload) => twice(payload);

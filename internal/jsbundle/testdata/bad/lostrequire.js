@@ -1,0 +1,2 @@
+const parts = require("../good/settings.json");
+(subject, payload) => parts.name;

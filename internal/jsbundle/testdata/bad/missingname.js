@@ -1,0 +1,2 @@
+import twice, { thrice } from "../good/lib/twice.ts";
+export default () => twice(thrice);

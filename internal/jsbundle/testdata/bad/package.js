@@ -1,0 +1,2 @@
+import pad from "@left/pad/all";
+export default pad;

@@ -1,0 +1,1 @@
+(subject: string, payload: string) => payload;

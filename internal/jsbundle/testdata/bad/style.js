@@ -1,0 +1,2 @@
+import "./style.css";
+export default () => 1;

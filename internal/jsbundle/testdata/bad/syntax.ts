@@ -1,0 +1,3 @@
+export default (subject: string) => {
+  return subject +;
+};

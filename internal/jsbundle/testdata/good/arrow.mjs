@@ -1,0 +1,1 @@
+export default (subject, payload) => this.hostServices.kv.get(payload);

@@ -1,0 +1,2 @@
+const { shout } = require("@scope/parts/shout");
+module.exports = (subject, payload) => shout(payload);

@@ -1,0 +1,3 @@
+export default function twice(text: string): string {
+  return text + text;
+}

@@ -1,0 +1,20 @@
+interface Order {
+  id: number;
+}
+
+enum Size {
+  Small = 1,
+  Large,
+}
+
+class Shop {
+  constructor(private readonly size: Size) {}
+  take(order: Order): string {
+    return `${order.id}:${Size[this.size]}`;
+  }
+}
+
+export default async (subject: string, payload: string): Promise<string> => {
+  const order = JSON.parse(payload) as Order;
+  return new Shop(Size.Large).take(order);
+};

@@ -1,0 +1,88 @@
+package workload
+
+import (
+	"context"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/hostapi"
+)
+
+// Functions connects functions with the world: their triggers and host services.
+type Functions interface {
+	// Open makes what a function needs beside its agent, such as connections of its own. The ctx
+	// bounds it. The error has a code. The caller closes the Function.
+	Open(ctx context.Context, spec Spec) (Function, error)
+}
+
+// Function is what a function has beside its agent. It outlives agents, so its counts go on when the
+// function is started again. It is safe for concurrent use.
+type Function interface {
+	// Settings tell an agent how the function runs.
+	Settings() agentlink.Function
+	// Host answers host service requests; see linkhost.Events.
+	Host(ctx context.Context, r hostapi.Request) (hostapi.Response, error)
+	// Memory is told how many bytes the agent uses.
+	Memory(bytes int64)
+	// Attach lets calls through to an agent, which runs what has the digest; the error has a code.
+	Attach(link *linkhost.Link, digest string) error
+	// Detach lets no more calls through, and returns when those under way are answered, or ctx ends.
+	Detach(ctx context.Context)
+	// Stats are the counts of its calls.
+	Stats() nex.CallStats
+	// Close frees everything; Detach first.
+	Close()
+}
+
+// openFunction makes the function's part that outlives its agents, if it is a function and that is
+// not there yet.
+func (w *Workload) openFunction() error {
+	if !w.spec.Type.Function() || w.function != nil {
+		return nil
+	}
+	f, err := w.m.cfg.Functions.Open(w.ctx, w.spec)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.function = f
+	return nil
+}
+
+func (w *Workload) closeFunction() {
+	if w.function != nil {
+		w.function.Close()
+	}
+}
+
+// detachTimeout bounds how long a function whose agent is gone stays connected to its triggers.
+const detachTimeout = time.Second
+
+// abandon ends the calls of a function whose agent has ended; reason says how.
+func (w *Workload) abandon(link *linkhost.Link, reason string) {
+	if w.function == nil {
+		return
+	}
+	link.Abandon(agentlink.Answer{Status: function.StatusFailed, Message: "the call was not answered: " + reason})
+	ctx, cancel := context.WithTimeout(context.Background(), detachTimeout)
+	defer cancel()
+	w.function.Detach(ctx)
+}
+
+// drain lets the calls end that are under way, in the grace period; it returns what is left of that.
+func (w *Workload) drain() time.Duration {
+	grace := w.gracePeriod()
+	if w.function == nil {
+		return grace
+	}
+	began := time.Now()
+	// So that a stop without grace still answers what has arrived.
+	ctx, cancel := context.WithTimeout(context.Background(), max(grace, detachTimeout))
+	defer cancel()
+	w.function.Detach(ctx)
+	return max(0, grace-time.Since(began))
+}
