@@ -53,7 +53,7 @@ help: ## List the targets
 build: bin/nex bin/nex-agent ## Build bin/nex and bin/nex-agent
 
 # The go command knows best what is up to date, so these are always handed to it.
-.PHONY: bin/nex bin/nex-agent bin/echoservice
+.PHONY: bin/nex bin/nex-agent bin/echoservice bin/echofunction.wasm
 bin/nex:
 	CGO_ENABLED=0 $(BUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/nex
 
@@ -70,8 +70,11 @@ bin/nex-agent-linux-arm64:
 bin/echoservice:
 	CGO_ENABLED=0 $(BUILD) -o $@ ./examples/echoservice
 
+bin/echofunction.wasm:
+	GOOS=wasip1 GOARCH=wasm $(BUILD) -o $@ ./examples/wasm-go
+
 .PHONY: demo
-demo: deps build bin/echoservice bin/tools/nats ## Build, then show a deployment from beginning to end
+demo: deps build bin/echoservice bin/echofunction.wasm bin/tools/nats ## Build, then show a deployment from beginning to end
 	./scripts/demo
 
 .PHONY: clean

@@ -16,11 +16,12 @@ func TestDemo(t *testing.T) {
 	tree := t.TempDir()
 	for link, target := range map[string]string{
 		"scripts":        filepath.Join(nextest.Root(), "scripts"),
+		"examples":       filepath.Join(nextest.Root(), "examples"),
 		"bin/tools/nats": filepath.Join(binDir, "nats"),
 	} {
 		linkTo(t, target, filepath.Join(tree, link))
 	}
-	for _, program := range []string{"nex", "nex-agent", "echoservice"} {
+	for _, program := range []string{"nex", "nex-agent", "echoservice", "echofunction.wasm"} {
 		linkTo(t, filepath.Join(binDir, program), filepath.Join(tree, "bin", program))
 	}
 	cmd := exec.Command(filepath.Join(tree, "scripts", "demo"))
@@ -51,6 +52,7 @@ func normal(session string) string {
 		{`\b[NX][A-Z2-7]{55}\b`, "KEY"},
 		{`\b[0-9A-Za-z]{22}\b`, "ID"},
 		{`(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d+)?`, "TIME"},
+		{`sha256\.[0-9a-f]{12}`, "DIGEST"},
 		{`rtt \S+`, "rtt RTT"},
 		{`(Free|Available|Total): [\d,]+`, "$1: KB"},
 		{`((?:Uptime|Runtime): |│ )\d+s\b`, "${1}TIME"},

@@ -4,8 +4,13 @@ package deptest_test
 // are import paths as they are; "*" stands for one path element, and a last "/..." for a package with
 // all below it. No pattern ever means the very package that a rule is for, nor what lies below it.
 
-// natsServer is the NATS server as a library.
-const natsServer = "github.com/nats-io/nats-server/v2/..."
+// Libraries that not everybody may link.
+const (
+	natsServer = "github.com/nats-io/nats-server/v2/..."
+	natsClient = "github.com/nats-io/nats.go/..."
+	v8go       = "github.com/tommie/v8go/..."
+	wazero     = "github.com/tetratelabs/wazero/..."
+)
 
 // A ban says that the packages "from" must not link "to", be it through others.
 type ban struct{ from, to, why string }
@@ -24,6 +29,24 @@ var bans = []ban{
 	{"./cmd/nex-agent", "./internal/sandbox/*/...", "the guest starts no sandboxes"},
 	{"./cmd/nex-agent", "./internal/agentlink/linkhost/...", "the node's end of the link is a server"},
 	{"./cmd/nex-agent", natsServer, "the agent is a client; a server would make each sandbox several times larger"},
+	{"./cmd/nex-agent", "./internal/hostservice/...", "host services are the node's side"},
+	{"./cmd/nex-agent", "./internal/trigger/...", "triggers are the node's side"},
+
+	{"./cmd/nex", "./internal/function/*/...", "functions run in agents, never in the node"},
+	{"./cmd/nex", v8go, "functions run in agents, never in the node"},
+	{"./cmd/nex", wazero, "functions run in agents, never in the node"},
+	{"./client", "./internal/jsbundle/...", "a program that uses the client has built what it deploys"},
+
+	{"./internal/function/...", "./internal/agentlink/...", "runtimes know of calls, not of how they come"},
+	{"./internal/function/...", "./internal/agent", "the agent runs the runtimes, not the other way about"},
+	{"./internal/function/...", natsClient, "runtimes know of calls, not of how they come"},
+	{"./internal/function/*", "./internal/function/*/...", "runtimes are independent of each other; share code in the contract"},
+
+	{"./internal/trigger", "./internal/workload/...", "triggers are given calls to make, by the node"},
+	{"./internal/trigger", "./internal/agentlink/linkhost/...", "triggers call an interface, which a link is"},
+	{"./internal/hostservice/...", "./internal/workload/...", "host services know workloads by name"},
+	{"./internal/hostservice/...", "./internal/agentlink/...", "host services know requests, not how they come"},
+
 	{"./cmd/*", "testing", "test helpers belong into packages that only tests import"},
 
 	{"./internal/cli/render", "github.com/nats-io/nats.go/...", "render turns values into text; whoever fetches them is its caller"},
@@ -56,6 +79,9 @@ type bound struct {
 
 var bounds = []bound{
 	{".", nil, "the vocabulary and wire contract must cost nothing to import"},
+	{"./internal/hostapi", nil, "the vocabulary of host services is shared by both ends, and by no library"},
+	{"./internal/function", []string{".", "./internal/hostapi"}, "a contract that every runtime implements must not bring anything along"},
+	{"./guest", nil, "a guest is compiled to WebAssembly: what it links is what every instance carries"},
 	{"./internal/sandbox", []string{"."}, "a contract that every driver implements must not bring anything along"},
 }
 

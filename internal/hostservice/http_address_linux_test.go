@@ -39,7 +39,7 @@ func newWorld(t *testing.T) *world {
 	for i, a := range extra {
 		addAddress(t, fmt.Sprint(i), netip.MustParseAddr(a))
 	}
-	turn := 0
+	turn := -1
 	w := &world{
 		nc: natstest.Connect(t, natstest.Run(t)),
 		resolver: serveDNS(t, zone{
@@ -53,8 +53,8 @@ func newWorld(t *testing.T) *world {
 			"mixed.test":      fixed("127.0.0.1", "8.8.8.8"),
 			"example.com":     fixed("8.8.8.8"),
 			"turning.test": func() []netip.Addr {
-				turn++
-				return fixed([]string{"8.8.8.8", "127.0.0.1"}[turn%2])()
+				turn++ // twice for each lookup, which asks for both kinds of addresses
+				return fixed([]string{"8.8.8.8", "127.0.0.1"}[turn/2%2])()
 			},
 		}),
 	}

@@ -52,10 +52,23 @@ func BuildAgent(dir string) error {
 }
 
 // BuildWorkloads builds what tests deploy into dir, static as users would: echoservice, and testprog,
-// which does what its arguments say (see testdata/testprog).
+// which does what its arguments say (see testdata/testprog), and echofunction.wasm, a function.
 func BuildWorkloads(dir string) error {
-	return goTool(Root(), []string{"CGO_ENABLED=0"}, "build", "-o", dir+string(filepath.Separator),
+	err := goTool(Root(), []string{"CGO_ENABLED=0"}, "build", "-o", dir+string(filepath.Separator),
 		"./examples/echoservice", "./internal/nextest/testdata/testprog")
+	if err != nil {
+		return err
+	}
+	return BuildFunction(filepath.Join(dir, "echofunction.wasm"), "./examples/wasm-go")
+}
+
+// BuildFunction builds a package of the module as a WebAssembly function.
+func BuildFunction(output, pkg string) error {
+	output, err := filepath.Abs(output)
+	if err != nil {
+		return err
+	}
+	return goTool(Root(), []string{"GOOS=wasip1", "GOARCH=wasm"}, "build", "-o", output, pkg)
 }
 
 // BuildNATS makes the nats command line in dir: a link to the one that make test has built, or else

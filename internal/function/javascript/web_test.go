@@ -96,7 +96,11 @@ type fact struct{ name, js, want string }
 
 func checkFacts(t *testing.T, facts []fact) {
 	t.Helper()
-	w := startWeb(t, noHost)
+	startWeb(t, noHost).check(t, facts)
+}
+
+func (w *web) check(t *testing.T, facts []fact) {
+	t.Helper()
 	for _, f := range facts {
 		t.Run(f.name, func(t *testing.T) {
 			if got := w.eval(t, f.js); !reflect.DeepEqual(decode(t, got), decode(t, f.want)) {
