@@ -50,7 +50,7 @@ interface NexHostServices {
   readonly kv: NexKV;
   readonly objectStore: NexObjectStore;
   readonly messaging: NexMessaging;
-  readonly http: NexHTTP;
+  readonly http: NexHTTP<NexHTTPResponse>;
 }
 
 /** The same services, with methods that return promises. */
@@ -58,7 +58,7 @@ interface NexHostServicePromises {
   readonly kv: NexPromised<NexKV>;
   readonly objectStore: NexPromised<NexObjectStore>;
   readonly messaging: NexPromised<NexMessaging>;
-  readonly http: NexPromised<NexHTTP>;
+  readonly http: NexHTTP<Promise<NexHTTPResponse>>;
 }
 
 /** An interface whose methods return promises of what they returned. */
@@ -66,14 +66,14 @@ type NexPromised<T> = {
   readonly [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<R> : T[K];
 };
 
-/** Bytes to be sent or stored: as they are, or a string as UTF-8. */
-type NexBytes = string | ArrayBuffer | ArrayBufferView;
+/** Content to be sent or stored: bytes as they are, a string as UTF-8, nothing as no bytes, and anything else as JSON. */
+type NexContent = undefined | null | string | number | boolean | ArrayBuffer | ArrayBufferView | object;
 
 /** Keys and values, in a bucket that is the function's own. */
 interface NexKV {
-  /** The value of a key. Throws with the code not_found if there is none. */
-  get(key: string): Uint8Array;
-  set(key: string, value: NexBytes): void;
+  /** The value of a key, and null if there is none. */
+  get(key: string): Uint8Array | null;
+  set(key: string, value: NexContent): void;
   /** Deletes a key; one that is not there is no error. */
   delete(key: string): void;
   /** All keys, sorted. */
@@ -82,9 +82,9 @@ interface NexKV {
 
 /** Objects of any size that a message can have, in a bucket that is the function's own. */
 interface NexObjectStore {
-  /** The content of an object. Throws with the code not_found if there is none. */
-  get(name: string): Uint8Array;
-  put(name: string, content: NexBytes): NexObjectInfo;
+  /** The content of an object, and null if there is none. */
+  get(name: string): Uint8Array | null;
+  put(name: string, content: NexContent): NexObjectInfo;
   delete(name: string): void;
   /** All objects, sorted by name. */
   list(): NexObjectInfo[];
@@ -101,11 +101,11 @@ interface NexObjectInfo {
 }
 
 interface NexMessaging {
-  publish(subject: string, payload?: NexBytes, options?: { headers?: NexHeaders }): void;
+  publish(subject: string, payload?: NexContent, options?: { headers?: NexHeaders }): void;
   /** Sends a request and returns the payload of the answer. Throws with the code no_responders if nobody listens. */
-  request(subject: string, payload?: NexBytes, options?: NexRequestOptions): Uint8Array;
+  request(subject: string, payload?: NexContent, options?: NexRequestOptions): Uint8Array;
   /** Sends a request and returns the answers that come until the first of the conditions is met. */
-  requestMany(subject: string, payload?: NexBytes, options?: NexRequestManyOptions): NexMessage[];
+  requestMany(subject: string, payload?: NexContent, options?: NexRequestManyOptions): NexMessage[];
 }
 
 interface NexRequestOptions {
@@ -129,17 +129,27 @@ interface NexMessage {
   data: Uint8Array;
 }
 
-/** HTTP requests. A status such as 404 is an answer, not an error. See also fetch. */
-interface NexHTTP {
-  get(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  post(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  put(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  patch(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  del(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  delete(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  head(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  options(url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
-  request(method: string, url: string, body?: NexBytes | null, options?: NexHTTPOptions): NexHTTPResponse;
+/**
+ * HTTP requests. A status such as 404 is an answer, not an error. A body that is sent as JSON has that
+ * content type, unless the headers say otherwise. The methods that usually have no body take the
+ * options in its place. See also fetch.
+ */
+interface NexHTTP<R> {
+  get(url: string, options?: NexHTTPOptions): R;
+  get(url: string, body: NexContent, options?: NexHTTPOptions): R;
+  head(url: string, options?: NexHTTPOptions): R;
+  head(url: string, body: NexContent, options?: NexHTTPOptions): R;
+  options(url: string, options?: NexHTTPOptions): R;
+  options(url: string, body: NexContent, options?: NexHTTPOptions): R;
+  delete(url: string, options?: NexHTTPOptions): R;
+  delete(url: string, body: NexContent, options?: NexHTTPOptions): R;
+  /** The same as delete. */
+  del(url: string, options?: NexHTTPOptions): R;
+  del(url: string, body: NexContent, options?: NexHTTPOptions): R;
+  post(url: string, body?: NexContent, options?: NexHTTPOptions): R;
+  put(url: string, body?: NexContent, options?: NexHTTPOptions): R;
+  patch(url: string, body?: NexContent, options?: NexHTTPOptions): R;
+  request(url: string, options?: NexHTTPOptions & { method?: string; body?: NexContent }): R;
 }
 
 interface NexHTTPOptions {
@@ -152,7 +162,8 @@ interface NexHTTPOptions {
 
 interface NexHTTPResponse {
   status: number;
-  headers: Record<string, string[]>;
+  /** By name in lower case; several values of a header are joined by a comma. */
+  headers: Record<string, string>;
   /** The body. */
   response: Uint8Array;
   /** The body as text. */
@@ -222,10 +233,8 @@ declare var performance: Performance;
 
 declare function setTimeout<A extends unknown[]>(callback: (...args: A) => void, delay?: number, ...args: A): number;
 declare function setInterval<A extends unknown[]>(callback: (...args: A) => void, delay?: number, ...args: A): number;
-declare function setImmediate<A extends unknown[]>(callback: (...args: A) => void, ...args: A): number;
 declare function clearTimeout(id?: number): void;
 declare function clearInterval(id?: number): void;
-declare function clearImmediate(id?: number): void;
 declare function queueMicrotask(callback: () => void): void;
 
 // ---- Text

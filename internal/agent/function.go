@@ -76,10 +76,16 @@ func (a *agent) load(ctx context.Context, d agentlink.Deploy, load function.Load
 	return f, nil
 }
 
+// loadTimeout bounds loading a function. It is less than the node waits for an agent, which could not
+// say why it took so long.
+const loadTimeout = 20 * time.Second
+
 // open loads the function while its memory is watched.
 func (f *functionWork) open(ctx context.Context, a *agent, d agentlink.Deploy, load function.Loader) error {
 	f.memory.enter()
 	defer f.memory.leave()
+	ctx, release := context.WithTimeout(ctx, loadTimeout)
+	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(f.memory.ctx, func() { cancel(errMemory) })()

@@ -77,12 +77,12 @@ func (c *runCommand) workloadType(path string) (nex.WorkloadType, error) {
 	switch ending := strings.ToLower(filepath.Ext(path)); {
 	case c.Type != "":
 		return nex.WorkloadType(c.Type), nil
-	case ending == ".js":
+	case ending == ".js" || ending == ".mjs":
 		return nex.TypeV8, nil
 	case ending == ".wasm":
 		return nex.TypeWasm, nil
 	case jsbundle.Handles(path):
-		return "", usagef("a node runs scripts, and %s artifacts are none: deploy the file with nex devrun, which makes one of it, or say with --type v8 that it is one", ending)
+		return "", usagef("a node cannot run %s artifacts: deploy the file with nex devrun, which makes a script of it, or say with --type v8 that it is one", ending)
 	}
 	return nex.TypeNative, nil
 }

@@ -46,13 +46,14 @@ func TestWrongUsage(t *testing.T) {
 		{"no file", "devrun ./does-not-exist", filepath.Join(workingDir(t), "does-not-exist") + " is no file that can be uploaded: give a program, a .js, .ts or a .wasm file", "nex devrun"},
 		{"function without a trigger", "run nats://B/fn.js N", "a function without a trigger can never be called: give the subject that it answers with --trigger_subject", "nex run"},
 		{"function by its type", "run nats://B/fn N --type=wasm", "a function without a trigger can never be called: give the subject that it answers with --trigger_subject", "nex run"},
+		{"module without a trigger", "run nats://B/fn.mjs N", "a function without a trigger can never be called: give the subject that it answers with --trigger_subject", "nex run"},
 		{"service with a trigger", "run nats://B/prog N --trigger_subject=x", "a workload of type native cannot have triggers: leave --trigger_subject away", "nex run"},
 		{"service with calls", "run nats://B/prog N --max_concurrency=2", "a workload of type native cannot have calls: leave --max_concurrency away", "nex run"},
 		{"service with a time", "run nats://B/fn.wasm N --type=native --call_timeout=2s", "a workload of type native cannot have calls: leave --call_timeout away", "nex run"},
 		{"too many calls", "run nats://B/fn.js N --trigger_subject=x --max_concurrency=1025", "--max_concurrency must be between 0 and 1024", "nex run"},
 		{"fewer than no calls", "run nats://B/fn.js N --trigger_subject=x --max_concurrency=-1", "--max_concurrency must be between 0 and 1024", "nex run"},
 		{"too long a call", "run nats://B/fn.js N --trigger_subject=x --call_timeout=5m1ms", "--call_timeout must be between 0s and 5m0s", "nex run"},
-		{"not a script", "run nats://B/fn.TS N --trigger_subject=x", "a node runs scripts, and .ts artifacts are none: deploy the file with nex devrun, which makes one of it, or say with --type v8 that it is one", "nex run"},
+		{"not a script", "run nats://B/fn.TS N --trigger_subject=x", "a node cannot run .ts artifacts: deploy the file with nex devrun, which makes a script of it, or say with --type v8 that it is one", "nex run"},
 		{"no environment variable", "devrun main_test.go NAME", `"NAME" is no environment variable: write name=value`, "nex devrun"},
 	}
 	for _, tt := range tests {

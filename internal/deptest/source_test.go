@@ -80,7 +80,8 @@ func offences(name string, src []byte) []string {
 		found = append(found, fmt.Sprintf("%s: package name %q says nothing: name what is inside", name, file.Name.Name))
 	}
 	for _, d := range file.Decls {
-		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+		// In a WebAssembly reactor nothing else runs before the first call.
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" && !strings.HasPrefix(name, "examples/wasm-") {
 			found = append(found, fmt.Sprintf("%s: func init: let the caller say what it needs", fset.Position(f.Pos())))
 		}
 	}
@@ -90,10 +91,11 @@ func offences(name string, src []byte) []string {
 	return found
 }
 
-// mayPrint reports whether a file is part of a program's face. The renderer below it writes to what
-// its caller gives it, like any other package.
+// mayPrint reports whether a file is part of a program's face, or of what guests are made with, whose
+// process is theirs. The renderer below the command line writes to what its caller gives it, like any
+// other package.
 func mayPrint(name string, file *ast.File) bool {
-	return file.Name.Name == "main" ||
+	return file.Name.Name == "main" || strings.HasPrefix(name, "guest/") ||
 		strings.HasPrefix(name, "internal/cli/") && !strings.HasPrefix(name, "internal/cli/render/")
 }
 

@@ -37,7 +37,7 @@ func isToken(s string) bool {
 // hopByHop are the headers that are about a connection, not about what goes over it, and those that
 // the node sets by itself. They are left out, in both directions.
 var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
 // requestHeader makes the headers of an HTTP request to a host.

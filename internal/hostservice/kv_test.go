@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/nex-engine/nex/internal/hostapi"
@@ -319,6 +320,52 @@ func TestWithoutJetStream(t *testing.T) {
 	if _, err := js.AccountInfo(t.Context()); !errors.Is(err, jetstream.ErrJetStreamNotEnabled) {
 		t.Fatalf("the server has JetStream: %v", err)
 	}
+}
+
+// The limits of an account bound its buckets together, whatever each of them may have.
+func TestAccountFull(t *testing.T) {
+	s := natstest.Run(t, func(o *server.Options) { o.JetStreamMaxStore = 300 << 10 })
+	d := newDesk(t, s, "default", "counter")
+	refused(t, d, "kv", "set", key("k"), "v", hostapi.CodeTooLarge, "nex-default_-counter", "account")
+	d = newDesk(t, s, "default", "counter", kvLimit(0))
+	for i := range 10 {
+		_, err := call(t.Context(), d, "kv", "set", key(fmt.Sprint(i)), strings.Repeat("x", 100<<10))
+		if err != nil {
+			wantError(t, err, hostapi.CodeTooLarge, "account")
+			must(t, d, "kv", "get", key("0"), "")
+			must(t, d, "kv", "delete", key("0"), "")
+			must(t, d, "kv", "set", key("0"), "v")
+			return
+		}
+	}
+	t.Error("the account took everything")
+}
+
+func TestJetStreamNotEnabledForAccount(t *testing.T) {
+	s := natstest.Run(t, func(o *server.Options) {
+		plain := server.NewAccount("PLAIN")
+		o.Accounts = []*server.Account{plain}
+		o.Users = []*server.User{{Username: "u", Password: "p", Account: plain}}
+	})
+	d := deskOn(t, openServices(t), natstest.Connect(t, s, nats.UserInfo("u", "p")), "default", "counter")
+	refused(t, d, "kv", "get", key("k"), "", hostapi.CodeUnavailable, "JetStream", "account")
+}
+
+// What the connection's user may not do is not done for him, and does not hang.
+func TestPermissions(t *testing.T) {
+	s := natstest.Run(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"ok.>"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+		}}}
+	})
+	nc := natstest.Connect(t, s, nats.UserInfo("u", "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	d := deskOn(t, openServices(t), nc, "default", "counter")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := call(ctx, d, "kv", "get", key("k"), "")
+	wantError(t, err, hostapi.CodeTimeout, "permissions")
+	must(t, d, "messaging", "publish", subject("ok.a"), "")
 }
 
 func TestServerGone(t *testing.T) {

@@ -216,25 +216,23 @@ func TestRequestManyUntilDeadline(t *testing.T) {
 }
 
 func TestRequestManyFlood(t *testing.T) {
-	r := newRig(t)
-	for subject, payload := range map[string]int{"large": 1 << 20, "empty": 0} {
-		stop := make(chan struct{})
-		t.Cleanup(func() { close(stop) })
-		r.serve(t, subject, func(m *nats.Msg) {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					if m.Respond(make([]byte, payload)) != nil {
+	for name, payload := range map[string]int{"of large answers": 1 << 20, "of empty answers": 0} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			stop := make(chan struct{})
+			t.Cleanup(func() { close(stop) })
+			r.serve(t, "flood", func(m *nats.Msg) {
+				for m.Respond(make([]byte, payload)) == nil {
+					select {
+					case <-stop:
 						return
+					default:
 					}
 				}
-			}
+			})
+			_, err := call(t.Context(), r.Desk, "messaging", "request_many", `{"subject":"flood","timeout_ms":20000}`, "")
+			wantError(t, err, hostapi.CodeTooLarge, "8388608", "max_messages")
 		})
-		_, err := call(t.Context(), r.Desk, "messaging", "request_many", hostapi.MessageRequest{Subject: subject, TimeoutMs: 20_000}, "")
-		wantError(t, err, hostapi.CodeTooLarge, "8388608", "max_messages")
-		break
 	}
 }
 

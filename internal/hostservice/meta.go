@@ -18,13 +18,14 @@ func decode[T any](r hostapi.Request) (T, *hostapi.Error) {
 	dec := json.NewDecoder(bytes.NewReader(r.Meta))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(&v)
-	if err == nil && dec.More() {
-		err = errors.New("there is more than one JSON value")
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it is empty")
+	} else if err == nil {
+		if _, rest := dec.Token(); rest != io.EOF {
+			err = errors.New("there is something after the JSON value")
+		}
 	}
 	if err != nil {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("it is empty")
-		}
 		return v, hostapi.Errorf(hostapi.CodeInvalid, "malformed metadata of %s %s: %s", r.Service, r.Method, clip(err.Error()))
 	}
 	return v, nil

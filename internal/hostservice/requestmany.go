@@ -41,6 +41,8 @@ func (m messenger) requestMany(ctx context.Context, r hostapi.Request) (hostapi.
 		return hostapi.Response{}, m.explain(ctx, failed, v.Subject)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails with the connection only
+	// What waits to be collected is bounded, too; the limits are never refused.
+	_ = sub.SetPendingLimits(hostapi.MaxMessageBytes/manyOverhead, 2*hostapi.MaxMessageBytes)
 	if failed := m.nc.PublishMsg(msg); failed != nil {
 		return hostapi.Response{}, m.explain(ctx, failed, v.Subject)
 	}
@@ -66,6 +68,8 @@ func (m messenger) collect(ctx context.Context, sub *nats.Subscription, v hostap
 		switch {
 		case errors.Is(err, context.DeadlineExceeded) && (!first || m.nc.IsConnected()):
 			return a, nil
+		case errors.Is(err, nats.ErrSlowConsumer): // some were lost
+			return answers{}, tooMany(v.Subject)
 		case err != nil:
 			return answers{}, m.explain(ctx, err, v.Subject)
 		case first && len(msg.Data) == 0 && msg.Header.Get(statusHeader) == noResponders:
@@ -74,12 +78,16 @@ func (m messenger) collect(ctx context.Context, sub *nats.Subscription, v hostap
 			return a, nil
 		}
 		if size += msg.Size() + manyOverhead; size > hostapi.MaxMessageBytes {
-			return answers{}, hostapi.Errorf(hostapi.CodeTooLarge, "the answers on %q together have more than %d bytes: ask for fewer with max_messages", clip(v.Subject), hostapi.MaxMessageBytes)
+			return answers{}, tooMany(v.Subject)
 		}
 		a.described.Messages = append(a.described.Messages, hostapi.ManyMessage{MessageResponse: describe(msg), Size: len(msg.Data)})
 		a.payloads = append(a.payloads, msg.Data...)
 	}
 	return a, nil
+}
+
+func tooMany(subject string) *hostapi.Error {
+	return hostapi.Errorf(hostapi.CodeTooLarge, "the answers on %q together have more than %d bytes: ask for fewer with max_messages", clip(subject), hostapi.MaxMessageBytes)
 }
 
 // next waits for an answer, and after the first one no longer than stall, if that is more than 0.

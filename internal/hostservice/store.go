@@ -94,7 +94,7 @@ func (s *store) bucket(ctx context.Context) (*openBucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &openBucket{store: s, stream: stream, js: s.js}
+	b := &openBucket{store: s, stream: stream}
 	s.opened.Store(b)
 	return b, nil
 }
@@ -119,7 +119,6 @@ func (s *store) provision(ctx context.Context) (jetstream.Stream, error) {
 type openBucket struct {
 	*store
 	stream jetstream.Stream
-	js     jetstream.JetStream
 }
 
 func (b *openBucket) keySubject(key string) string { return "$KV." + b.name + "." + key }

@@ -3,6 +3,7 @@ package hostservice
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -14,6 +15,7 @@ import (
 // Errors of the JetStream API that the client has no names for.
 const (
 	apiAccountFull = 10002 // the account's limits
+	apiServerFull  = 10023
 	apiMemoryFull  = 10028
 	apiStorageFull = 10047
 	apiNotStored   = 10077 // of which the text says why
@@ -34,9 +36,9 @@ func isFull(err error) bool {
 	return api.ErrorCode == apiNotStored && strings.Contains(api.Description, "maximum ")
 }
 
-// hasNoRoom reports that a bucket does not take a message for its size.
+// hasNoRoom reports that a bucket does not take a message for its size, for whatever reason.
 func hasNoRoom(err error) bool {
-	return isFull(err) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
+	return isFull(err) || isAccountFull(err) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
 }
 
 // isAccountFull reports that the account, or the server, has no more room for its buckets together.
@@ -45,7 +47,7 @@ func isAccountFull(err error) bool {
 	if !errors.As(err, &api) {
 		return false
 	}
-	return api.ErrorCode == apiAccountFull || api.ErrorCode == apiMemoryFull || api.ErrorCode == apiStorageFull
+	return slices.Contains([]jetstream.ErrorCode{apiAccountFull, apiServerFull, apiMemoryFull, apiStorageFull}, api.ErrorCode)
 }
 
 // explainWrite says of a write that failed for its size what was too large. Other errors it returns
@@ -79,7 +81,7 @@ func (s *store) explain(ctx context.Context, err error) *hostapi.Error {
 	case !s.nc.IsConnected():
 		return hostapi.Errorf(hostapi.CodeUnavailable, "%s is unavailable: the node has no connection to NATS at the moment", s.kind.service)
 	case isAccountFull(err):
-		return hostapi.Errorf(hostapi.CodeTooLarge, "bucket %s cannot grow: the limits of its NATS account are reached (%v)", s.name, err)
+		return hostapi.Errorf(hostapi.CodeTooLarge, "bucket %s has no room: what its NATS account or server may hold is used up (%v)", s.name, err)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ended(ctx, s.kind.service)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):

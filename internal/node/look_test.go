@@ -136,7 +136,7 @@ func (r *rig) clean() {
 	}
 }
 
-// left says what is too much, or too little.
+// left says what is too much, or too little, besides the neighbours.
 func (r *rig) left() string {
 	r.Helper()
 	info, agents := r.info(), r.agents()
@@ -145,10 +145,11 @@ func (r *rig) left() string {
 		r.Fatal(err)
 	}
 	running := slices.DeleteFunc(info.Machines, func(m nex.MachineInfo) bool { return m.State.Ended() })
+	idle := slices.DeleteFunc(slices.Clone(agents), func(a agent) bool { return a.busy })
 	switch pool := r.settings.MachinePoolSize; {
-	case len(running) > 0:
-		return fmt.Sprintf("workloads %+v", running)
-	case len(agents) != pool, info.AvailableAgents != pool, slices.ContainsFunc(agents, func(a agent) bool { return a.busy }):
+	case len(running) != r.neighbours:
+		return fmt.Sprintf("workloads %+v, want %d neighbours", running, r.neighbours)
+	case len(agents) != pool+r.neighbours, info.AvailableAgents != pool, len(idle) != pool:
 		return fmt.Sprintf("agents %+v, of them idle %d, want %d", agents, info.AvailableAgents, pool)
 	case len(partial) > 0:
 		return fmt.Sprintf("files %q", partial)

@@ -35,6 +35,8 @@ type rig struct {
 	xkey     nkeys.KeyPair
 	log      *nextest.Buffer
 	stop     func() error // the node; may be called again
+	// neighbours are workloads that run beside what is tested.
+	neighbours int
 }
 
 // setup is what a test can vary.

@@ -29,19 +29,23 @@ func (w *Workload) start(agent *pool.Agent, d agentlink.Deploy, e linkhost.Event
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	return nex.Errorf(nex.CodeStartFailed, "start program: %v", err)
+	return nex.Errorf(nex.CodeStartFailed, "start %s: %v", w.kind(), err)
 }
 
 // giveUp waits for ctx, and returns nil, or for a reason to wait for a start no longer: the agent has
 // ended, or the workload is to stop and the grace period is over. Until then a start goes on, so that
-// the program can be told to stop rather than be killed.
+// the program can be told to stop rather than be killed; a function has no calls yet to wait for.
 func (w *Workload) giveUp(ctx context.Context, agent *pool.Agent) error {
 	toStop := w.ctx.Done()
 	var late <-chan time.Time
 	for {
 		select {
 		case <-toStop:
-			toStop, late = nil, time.After(w.gracePeriod())
+			grace := w.gracePeriod()
+			if w.function != nil {
+				grace = 0
+			}
+			toStop, late = nil, time.After(grace)
 		case <-late:
 			return errors.New("the workload was to stop meanwhile")
 		case <-agent.Instance.Done():

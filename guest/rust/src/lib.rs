@@ -42,7 +42,8 @@ pub use error::{Code, Error};
 #[doc(hidden)]
 pub use call::serve;
 
-/// Makes a function the handler of a reactor: `fn(Call) -> Result<Reply, Failure>`.
+/// Makes a function the handler of a reactor: `fn(Call) -> Result<Reply, Failure>`. It has no place in a
+/// command, whose library would not be initialized.
 #[macro_export]
 macro_rules! handler {
     ($handle:path) => {

@@ -10,6 +10,7 @@ function call() {
   settled = false;
   dropTimers();
   dropRequests();
+  native.endPrinting();
   const idSize = head[A], subjectSize = head[B], headerSize = head[C], payloadSize = head[D];
   const deadline = clock[DEADLINE];
   let at = idSize;

@@ -168,7 +168,7 @@ func (e *engine) next() (task, bool) {
 
 // perform does one task.
 func (e *engine) perform(t task, w *work) outcome {
-	if t.kind == taskTidy && e.vm != nil && (e.vm.enter(opGC) != nil || e.vm.health() != healthy) {
+	if t.kind == taskTidy && e.vm != nil && !e.vm.tidy() {
 		e.drop()
 	}
 	if t.kind == taskReload {
@@ -201,7 +201,10 @@ func (e *engine) call(t task, w *work) outcome {
 	if stopped := e.stopped(w); stopped != nil {
 		return outcome{err: stopped, after: taskReload}
 	}
-	return outcome{err: errMemory(e.cfg), after: taskReload}
+	if e.vm.health() == broken {
+		return outcome{err: errMemory(e.cfg), after: taskReload}
+	}
+	return outcome{err: function.Errorf(function.StatusFailed, "V8 has ended the call"), after: taskReload}
 }
 
 // errMemory is the error of a function that has reached its limit.

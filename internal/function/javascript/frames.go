@@ -45,6 +45,16 @@ func (f *frames) place(at string) string {
 	return f.places.ReplaceAllStringFunc(at, f.translate)
 }
 
+// thrownAt is the place of an exception: where it was thrown or, if that is in the runtime's code, where
+// the user's code called it.
+func (f *frames) thrownAt(at, stack string) string {
+	if !strings.HasPrefix(at, ownPrefix) {
+		return f.place(at)
+	}
+	f.once.Do(f.read)
+	return f.place(f.places.FindString(stack))
+}
+
 // lines translates the stacks in a text of any kind and leaves out the runtime's own frames.
 func (f *frames) lines(text string) string {
 	if !strings.Contains(text, "\n") || !strings.Contains(text, frameStart) {

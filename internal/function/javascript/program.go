@@ -112,7 +112,7 @@ func (p *program) loadError(err error) error {
 	case errors.As(err, &js):
 		return &function.Error{
 			Status:  function.StatusBadRequest,
-			Message: fmt.Sprintf("%s cannot be loaded, because its code throws: %s", p.frames.place(js.Location), oneLine(js.Message)),
+			Message: fmt.Sprintf("%s cannot be loaded, because its code throws: %s", p.frames.thrownAt(js.Location, js.StackTrace), oneLine(js.Message)),
 			Stack:   p.frames.stack(js.StackTrace),
 		}
 	}

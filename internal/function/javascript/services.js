@@ -58,6 +58,23 @@
   };
   expose('performance', performance);
 
+  // ---- WebAssembly. V8 would compile on another thread and settle the promise from a queue that nobody
+  // serves here, so the promises are made of the forms that wait.
+
+  const { Module, Instance } = WebAssembly;
+  const methods = {
+    async compile(source) {
+      return new Module(source);
+    },
+    async instantiate(source, imports) {
+      if (source instanceof Module) return new Instance(source, imports);
+      const module = new Module(source);
+      return { module, instance: new Instance(module, imports) };
+    },
+  };
+  defineProperty(WebAssembly, 'compile', { value: methods.compile, writable: true, configurable: true });
+  defineProperty(WebAssembly, 'instantiate', { value: methods.instantiate, writable: true, configurable: true });
+
   // ---- The environment.
 
   expose('env', freeze(parse(native.environment)));

@@ -240,5 +240,19 @@ func (v *vm) health() health {
 	return healthy
 }
 
+// tidy collects garbage and reports whether that was enough. The second time is for the content of
+// ArrayBuffers, which another thread frees after the first one.
+func (v *vm) tidy() bool {
+	for range 2 {
+		if v.enter(opGC) != nil {
+			return false
+		}
+		if v.health() == healthy {
+			return true
+		}
+	}
+	return false
+}
+
 // now is the isolate's clock.
 func (v *vm) now() float64 { return float64(time.Since(v.started)) / float64(time.Millisecond) }

@@ -27,9 +27,11 @@ func TestHeaders(t *testing.T) {
 func TestResponse(t *testing.T) {
 	checkFacts(t, []fact{
 		{"defaults", `const r = new Response(); return [r.status, r.ok, r.statusText, r.type, r.url, r.redirected, r.body, r.bodyUsed, await r.text(), r.bodyUsed]`, `[200,true,"","default","",false,null,false,"",false]`},
-		{"bodies", `const b = new TextEncoder().encode('xyz'); const all = ['é', b, b.buffer, new DataView(b.buffer, 1), new URLSearchParams({a: 'b c'}), 5, null];
+		{
+			"bodies", `const b = new TextEncoder().encode('xyz'); const all = ['é', b, b.buffer, new DataView(b.buffer, 1), new URLSearchParams({a: 'b c'}), 5, null];
 			return Promise.all(all.map(async (v) => { const r = new Response(v); return [r.headers.get('content-type'), await r.text()] }))`,
-			`[["text/plain;charset=UTF-8","é"],[null,"xyz"],[null,"xyz"],[null,"yz"],["application/x-www-form-urlencoded;charset=UTF-8","a=b+c"],["text/plain;charset=UTF-8","5"],[null,""]]`},
+			`[["text/plain;charset=UTF-8","é"],[null,"xyz"],[null,"xyz"],[null,"yz"],["application/x-www-form-urlencoded;charset=UTF-8","a=b+c"],["text/plain;charset=UTF-8","5"],[null,""]]`,
+		},
 		{"own content type", `return new Response('x', {headers: {'Content-Type': 'a/b'}}).headers.get('content-type')`, `"a/b"`},
 		{"readings", `const of = () => new Response('[1]'); return [await of().text(), await of().json(), [...await of().bytes()], (await of().arrayBuffer()).byteLength]`, `["[1]",[1],[91,49,93],3]`},
 		{"once", `const r = new Response('x'); await r.text(); return [r.bodyUsed, await rejected(r.text()), thrown(() => r.clone())]`, `[true,"TypeError","TypeError"]`},
@@ -94,12 +96,16 @@ func httpHost(ctx context.Context, r hostapi.Request) (hostapi.Response, error) 
 
 func TestFetch(t *testing.T) {
 	startWeb(t, httpHost).check(t, []fact{
-		{"what is sent", `const r = await fetch('http://h/x?y#z', {method: 'put', headers: [['q', '1'], ['q', '2']], body: 'é', redirect: 'manual'}); return r.json()`,
-			`{"method":"PUT","url":"http://h/x?y","headers":{"q":["1","2"],"content-type":["text/plain;charset=UTF-8"]},"redirect":"manual","body":"é"}`},
+		{
+			"what is sent", `const r = await fetch('http://h/x?y#z', {method: 'put', headers: [['q', '1'], ['q', '2']], body: 'é', redirect: 'manual'}); return r.json()`,
+			`{"method":"PUT","url":"http://h/x?y","headers":{"q":["1","2"],"content-type":["text/plain;charset=UTF-8"]},"redirect":"manual","body":"é"}`,
+		},
 		{"defaults", `return (await fetch(new URL('http://h'))).json()`, `{"method":"GET","url":"http://h/","headers":{},"redirect":"follow","body":""}`},
 		{"a request", `const r = new Request('http://h', {method: 'POST', body: new URLSearchParams({a: 'b'})}); return [(await (await fetch(r)).json()).body, r.bodyUsed]`, `["a=b",true]`},
-		{"what comes back", `const r = await fetch('http://h/'); return [r.status, r.statusText, r.ok, r.url, r.type, r.redirected, [...r.headers], r.headers.getSetCookie(), thrown(() => r.headers.set('a', 'b'))]`,
-			`[200,"OK",true,"http://h/","basic",false,[["set-cookie","a=1"],["set-cookie","b=2"],["x-a","1, 2"]],["a=1","b=2"],"TypeError"]`},
+		{
+			"what comes back", `const r = await fetch('http://h/'); return [r.status, r.statusText, r.ok, r.url, r.type, r.redirected, [...r.headers], r.headers.getSetCookie(), thrown(() => r.headers.set('a', 'b'))]`,
+			`[200,"OK",true,"http://h/","basic",false,[["set-cookie","a=1"],["set-cookie","b=2"],["x-a","1, 2"]],["a=1","b=2"],"TypeError"]`,
+		},
 		{"redirected", `const r = await fetch('http://moved'); return [r.url, r.redirected]`, `["http://there/",true]`},
 		{"no body", `const none = await fetch('http://none'); const head = await fetch('http://h', {method: 'HEAD'}); return [await none.text(), await head.text()]`, `["",""]`},
 		{"headers that cannot be", `return [...(await fetch('http://odd')).headers]`, `[["ok","y"]]`},

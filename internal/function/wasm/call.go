@@ -76,8 +76,8 @@ func (c *call) outcome(err error) error {
 		ended = exit.ExitCode() == 0 && !c.slot.runtime.reactor
 	}
 	switch {
-	case err != nil && !ended && c.Err() != nil:
-		return function.Stopped(c.Context)
+	case c.Err() != nil && (!ended || c.failure != nil):
+		return function.Stopped(c.Context) // what it says is because of that
 	case c.failure != nil && (err == nil || exit != nil):
 		c.failure.Stack = strings.Join(c.said, "\n")
 		return c.failure

@@ -26,9 +26,10 @@ type engine struct {
 // alone if dir is empty.
 func newEngine(ctx context.Context, dir string) (*engine, error) {
 	e := &engine{host: map[string]map[string]api.FunctionDefinition{}}
+	// Not WithCloseOnContextDone, with which every iteration of every loop leaves the machine code for
+	// Go, and takes ten times as long: see rewriteCode.
 	config := wazero.NewRuntimeConfig().
 		WithCoreFeatures(api.CoreFeaturesV2).
-		WithCloseOnContextDone(true).
 		WithDebugInfoEnabled(false)
 	if dir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(dir)

@@ -23,7 +23,7 @@ type instance struct {
 // function _start.
 func (s *slot) instantiate(c *call) (_ *instance, err error) {
 	r := s.runtime
-	memory := &linearMemory{pool: r.memory, limit: r.memory.limit}
+	memory := &linearMemory{slot: s, pool: r.memory, limit: min(r.memory.limit, r.module.memoryMax)}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("it cannot be instantiated: %v", p)
@@ -33,10 +33,8 @@ func (s *slot) instantiate(c *call) (_ *instance, err error) {
 			memory.release()
 		}
 	}()
-	if r.module.memory {
-		if memory.Reallocate(r.module.memoryMin) == nil {
-			return nil, errNoMemory
-		}
+	if r.module.memoryMin > 0 && memory.Reallocate(r.module.memoryMin) == nil {
+		return nil, errNoMemory
 	}
 	module, err := r.engine.wazero.InstantiateModule(experimental.WithMemoryAllocator(c, memory), r.engine.code, s.config)
 	if err != nil {

@@ -22,8 +22,8 @@ func Load(ctx context.Context, cfg function.Config) (function.Runtime, error) {
 	if err := checkEnvironment(cfg.Environment); err != nil {
 		return nil, err
 	}
-	if m.memoryMin > uint64(cfg.MemoryBytes) {
-		return nil, refuse("the module needs %s of memory to begin with, and may have %s", mebibytes(m.memoryMin), mebibytes(uint64(cfg.MemoryBytes)))
+	if limit := memoryLimit(cfg); m.memoryMin > limit {
+		return nil, refuse("the module needs %s of memory to begin with, and may have %s", mebibytes(m.memoryMin), mebibytes(limit))
 	}
 	e, err := compile(ctx, cfg.CacheDir, m)
 	switch {
@@ -82,7 +82,10 @@ func open(file []byte) (*module, error) {
 
 // compile compiles the module, with the cache in the directory if that is possible.
 func compile(ctx context.Context, dir string, m *module) (*engine, error) {
-	code := m.rewrite()
+	code, err := m.rewrite()
+	if err != nil {
+		return nil, refuse("the module is not in order: %v", err)
+	}
 	try := func(ctx context.Context, dir string) (*engine, error) {
 		e, err := newEngine(ctx, dir)
 		if err != nil {

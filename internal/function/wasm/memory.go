@@ -1,13 +1,21 @@
 package wasm
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// pageBytes is the size of a WebAssembly page.
-const pageBytes = 64 << 10
+// The size of a WebAssembly page, and how many a memory can have.
+const (
+	pageBytes = 64 << 10
+	maxPages  = 1 << 16
+)
+
+// checkSize is the size that the code of a module wants its memory to have, without any hope of it,
+// when it asks whether it is to end: see rewriteCode.
+const checkSize = maxPages * pageBytes
 
 // memoryPool keeps the linear memories of instances that have ended for those to come: to get memory
 // from the system for each call costs several times what a small function takes. It is safe for
@@ -63,25 +71,30 @@ func (p *memoryPool) close() {
 	}
 }
 
-// linearMemory lends a region to one instance; one goroutine at a time uses it. wazero frees it when it closes the instance, which it
-// does on its own when a call is stopped; but an instance that is closed while none of its functions
-// runs it never frees, so Free does nothing and the instance's owner calls release.
+// linearMemory lends a region to one instance; one goroutine at a time uses it. The engine says that it
+// is free as soon as the function exits, when the call is still under way, so Free does nothing and the
+// instance's owner calls release.
 type linearMemory struct {
+	slot    *slot // whose call the code runs for
 	pool    *memoryPool
-	limit   uint64
+	limit   uint64 // at most maxMemory
 	region  *region
 	refused bool   // it was to grow beyond the limit
 	size    uint64 // bytes in use now
 }
 
 // Allocate is called once for an instance: it has one memory at most.
-func (m *linearMemory) Allocate(_, most uint64) experimental.LinearMemory {
-	m.limit = min(m.limit, most)
-	return m
-}
+func (m *linearMemory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 
-// Reallocate grows the memory in place, or returns nil if it may not be as large.
+// Reallocate grows the memory in place, or returns nil if it may not be as large. With checkSize it
+// ends the code that runs if its call is over.
 func (m *linearMemory) Reallocate(size uint64) []byte {
+	if size == checkSize {
+		if m.slot.current.Err() != nil {
+			panic(errStopped)
+		}
+		return nil
+	}
 	if size > m.limit {
 		m.refused = true
 		return nil
@@ -102,6 +115,9 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	m.size = size
 	return b
 }
+
+// errStopped is what code is ended with when its call is over.
+var errStopped = errors.New("it was stopped")
 
 // Free does nothing; see linearMemory.
 func (m *linearMemory) Free() {}

@@ -19,6 +19,7 @@ const (
 	maxExports      = 1_000_000
 	maxSegments     = 100_000
 	maxElements     = 1_000_000
+	maxMemory       = 1<<32 - pageBytes // the very last page is not to be had: see checkSize
 	maxLocals       = 50_000     // of one function
 	maxAllLocals    = 10_000_000 // of all functions
 )
@@ -73,6 +74,7 @@ type module struct {
 	globals   uint32
 	memory    bool
 	memoryMin uint64 // bytes
+	memoryMax uint64
 }
 
 // signature is the type of a function: each byte is a value type.
@@ -91,7 +93,7 @@ type export struct {
 
 type table struct {
 	elementType byte
-	min         uint32
+	min, max    uint32
 }
 
 var (
@@ -105,7 +107,7 @@ var (
 // compiler. An error is a clause that goes on after "the module is not in order: ".
 func parse(file []byte) (*module, error) {
 	r := &reader{b: file, pos: len(magic) + len(versionModule)}
-	m := &module{exports: map[string]export{}}
+	m := &module{exports: map[string]export{}, memoryMax: maxMemory}
 	order := 0
 	for r.err == nil && r.left() > 0 {
 		id := r.byte()

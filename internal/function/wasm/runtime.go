@@ -33,12 +33,17 @@ func newRuntime(cfg function.Config, m *module, e *engine) *runtime {
 	m.sections, m.names = [sectionDataCount + 1][]byte{}, nil // the file may go
 	return &runtime{
 		cfg: cfg, module: m, reactor: m.isReactor(), engine: e, config: commonConfig(cfg),
-		memory:  newMemoryPool(uint64(cfg.MemoryBytes)/pageBytes*pageBytes, cfg.Concurrency),
+		memory:  newMemoryPool(memoryLimit(cfg), cfg.Concurrency),
 		places:  make(chan struct{}, cfg.Concurrency),
 		closing: make(chan struct{}),
 		drained: make(chan struct{}),
 		active:  map[*slot]context.CancelFunc{},
 	}
+}
+
+// memoryLimit is what a linear memory may have, in whole pages.
+func memoryLimit(cfg function.Config) uint64 {
+	return min(uint64(max(0, cfg.MemoryBytes)), maxMemory) / pageBytes * pageBytes
 }
 
 // Call runs the function once; see [function.Runtime].

@@ -66,9 +66,9 @@ func (m *module) readImports(r *reader) {
 			m.functions = append(m.functions, i.index)
 		case kindTable:
 			r.byte()
-			r.limits()
+			r.limits(maxTableEntries)
 		case kindMemory:
-			r.limits()
+			r.limits(maxPages)
 		case kindGlobal:
 			r.bytes(2)
 		default:
@@ -79,19 +79,19 @@ func (m *module) readImports(r *reader) {
 }
 
 // limits reads a minimum, and a maximum if there is one. Only bit 0 of the flags is supported.
-func (r *reader) limits() (least uint32) {
+func (r *reader) limits(most uint32) (least, highest uint32) {
 	flags := r.byte()
-	least = r.u32()
+	least, highest = r.u32(), most
 	switch flags {
 	case 0:
 	case 1:
-		if most := r.u32(); r.err == nil && most < least {
+		if highest = r.u32(); highest < least {
 			r.fail("a minimum is larger than its maximum")
 		}
 	default:
 		r.fail("a memory or table is shared or has 64-bit addresses, which is not supported")
 	}
-	return least
+	return least, min(highest, most)
 }
 
 func (m *module) readTable(r *reader) {
@@ -100,7 +100,7 @@ func (m *module) readTable(r *reader) {
 		r.fail("the table type 0x%02x is not supported", t.elementType)
 		return
 	}
-	t.min = r.limits()
+	t.min, t.max = r.limits(maxTableEntries)
 	if t.min > maxTableEntries {
 		r.fail("a table has %d entries, more than %d", t.min, maxTableEntries)
 	}
@@ -108,11 +108,13 @@ func (m *module) readTable(r *reader) {
 }
 
 func (m *module) readMemory(r *reader) {
-	m.memory = true
-	m.memoryMin = uint64(r.limits()) * pageBytes
-	if m.memoryMin > 1<<32 {
+	least, most := r.limits(maxPages)
+	if least > maxPages {
 		r.fail("a memory has more than 4 GiB")
+		return
 	}
+	m.memory, m.memoryMin = true, uint64(least)*pageBytes
+	m.memoryMax = min(uint64(most)*pageBytes, maxMemory)
 }
 
 func (m *module) readExports(r *reader) {

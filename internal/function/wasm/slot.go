@@ -91,8 +91,7 @@ func (s *slot) callReactor(c *call) error {
 	i := s.live
 	i.stack[0] = 0
 	err := i.handle.CallWithStack(c, i.stack[:])
-	if err != nil || c.Err() != nil || i.memory.size > max(uint64(s.runtime.cfg.MemoryBytes)/2, i.initial) {
-		// With a ctx that has ended the engine may still be about to close the instance.
+	if err != nil || i.memory.size > max(s.runtime.memory.limit/2, i.initial) {
 		c.memoryRefused = i.memory.refused
 		s.drop()
 	} else if status := int32(i.stack[0]); status != 0 && c.failure == nil {

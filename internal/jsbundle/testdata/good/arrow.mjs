@@ -1,1 +1,1 @@
-export default (subject, payload) => this.hostServices.kv.get(payload);
+export default (subject, payload) => this.hostServices.kv.get(new TextDecoder().decode(payload));

@@ -1,2 +1,2 @@
 const { shout } = require("@scope/parts/shout");
-module.exports = (subject, payload) => shout(payload);
+module.exports = (subject, payload) => shout(new TextDecoder().decode(payload));

@@ -14,7 +14,7 @@ class Shop {
   }
 }
 
-export default async (subject: string, payload: string): Promise<string> => {
-  const order = JSON.parse(payload) as Order;
+export default async (subject: string, payload: Uint8Array): Promise<string> => {
+  const order = JSON.parse(new TextDecoder().decode(payload)) as Order;
   return new Shop(Size.Large).take(order);
 };

@@ -1,3 +1,7 @@
+//! The guests as a command.
+
+mod guests;
+
 fn main() {
-    nex_guest::run(reactor::handle);
+    nex_guest::run(guests::handle);
 }

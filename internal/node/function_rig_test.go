@@ -1,0 +1,110 @@
+package node_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/client"
+	"github.com/nex-engine/nex/internal/nextest"
+)
+
+// inTime bounds the wait for the answer to a call, however the function behaves: its time, which is
+// shorter in tests, and what stopping it takes on a busy machine.
+const inTime = 10 * time.Second
+
+// function is a deployment of a function that answers on a subject.
+func (r *rig) function(kind nex.WorkloadType, name, subject string, content []byte) client.Deployment {
+	r.Helper()
+	path := filepath.Join(r.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		r.Fatal(err)
+	}
+	sum := sha256.Sum256(content)
+	return client.Deployment{
+		Node: r.node.NodeID, Xkey: r.node.TargetXkey, Issuer: r.issuer, Sender: r.xkey, Name: name, Type: kind,
+		Location: nex.Location{Scheme: nex.SchemeFile, Path: path}, Digest: hex.EncodeToString(sum[:]), Triggers: []string{subject},
+	}
+}
+
+// js is a deployment of a JavaScript function.
+func (r *rig) js(name, subject, source string) client.Deployment {
+	r.Helper()
+	return r.function(nex.TypeV8, name, subject, []byte(source))
+}
+
+const echoSource = `(subject, payload) => payload`
+
+// neighbour deploys a function that must not notice what happens to others; see answering.
+func (r *rig) neighbour() {
+	r.Helper()
+	r.deploy(r.js("neighbour", "neighbour.echo", echoSource))
+	r.neighbours++
+}
+
+// answering proves that the neighbour answers.
+func (r *rig) answering() {
+	r.Helper()
+	r.gives("neighbour.echo", "hey", "hey")
+}
+
+// call calls a function.
+func (r *rig) call(subject, payload string) *nats.Msg {
+	r.Helper()
+	m, err := r.nc.Request(subject, []byte(payload), inTime)
+	if err != nil {
+		r.Fatalf("call of %s with %.40q: %v", subject, payload, err)
+	}
+	return m
+}
+
+// gives checks the result of a call.
+func (r *rig) gives(subject, payload, want string) {
+	r.Helper()
+	m := r.call(subject, payload)
+	if message := m.Header.Get(micro.ErrorHeader); message != "" || string(m.Data) != want {
+		r.Errorf("%s answers %.40q with %.100q (%s), want %q", subject, payload, m.Data, message, want)
+	}
+}
+
+// fails checks that a call fails, with a sentence that contains the text.
+func (r *rig) fails(subject, payload string, status int, text string) {
+	r.Helper()
+	r.failed(r.call(subject, payload), status, text)
+}
+
+// failed checks that an answer is a failure, and is told in the headers that NATS services use.
+func (r *rig) failed(m *nats.Msg, status int, text string) {
+	r.Helper()
+	code, message := m.Header.Get(micro.ErrorCodeHeader), m.Header.Get(micro.ErrorHeader)
+	if code != strconv.Itoa(status) || !strings.Contains(message, text) || !strings.Contains(string(m.Data), text) {
+		r.Errorf("answer = %.100q with code %q and error %q, want %d and %q", m.Data, code, message, status, text)
+	}
+}
+
+// restarts is how often a workload was started again.
+func (r *rig) restarts(id string) int {
+	r.Helper()
+	m, there := r.workload(id)
+	if !there {
+		r.Fatalf("workload %s is gone", id)
+	}
+	return m.Restarts
+}
+
+// eventuallyGives waits for a function that is being started again.
+func (r *rig) eventuallyGives(subject, payload, want string) {
+	r.Helper()
+	nextest.Await(r, subject+" answers", func() bool {
+		m, err := r.nc.Request(subject, []byte(payload), inTime)
+		return err == nil && m.Header.Get(micro.ErrorHeader) == "" && string(m.Data) == want
+	})
+}
