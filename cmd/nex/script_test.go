@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/nex-engine/nex/internal/function/wasm/wasmtest"
 	"github.com/nex-engine/nex/internal/nextest"
 )
 
@@ -37,7 +38,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return wasmtest.Run(m)
 }
 
 // TestScripts runs testdata/script/*.txtar: sessions of a user with the real programs. Besides the
@@ -63,12 +64,18 @@ func run(m *testing.M) int {
 //	gone TEXT             wait until no process has the text among its arguments
 //	agents-gone DIR       wait until no agent of the node with that data directory runs
 //
+// The WebAssembly function of examples/wasm-rust is in the file that WASM_ECHO names.
+//
 // Nothing is waited for longer than nextest.Patience, and all scripts together may take as long as
 // scriptsTimeout.
 func TestScripts(t *testing.T) {
+	wasm := wasmtest.Rust(t, "examples/wasm-rust", "echofunction")
 	testscript.Run(t, testscript.Params{
-		Dir:   filepath.Join("testdata", "script"),
-		Setup: setup,
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("WASM_ECHO", wasm)
+			return setup(env)
+		},
 		// Else a command that should have been refused, and serves instead, would do so till the end.
 		Deadline: time.Now().Add(scriptsTimeout),
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

@@ -23,7 +23,7 @@ func TestHandshake(t *testing.T) {
 	n := startAgent(t)
 	want := agentlink.Handshake{
 		AgentID: n.id, Version: nex.Version, OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Types: []nex.WorkloadType{nex.TypeNative},
+		Types: functionTypes(nex.TypeNative),
 	}
 	if got := *n.hello; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("handshake = %+v, want %+v", got, want)
@@ -138,11 +138,11 @@ func TestDeployRefused(t *testing.T) {
 		{"arguments too long", func(n *node) agentlink.Deploy {
 			return n.workload("/bin/sh", strings.Repeat("x", 1<<20))
 		}, nex.CodeStartFailed, "too large"},
-		{"function", func(n *node) agentlink.Deploy {
+		{"unknown type", func(n *node) agentlink.Deploy {
 			d := n.workload("/bin/sh")
-			d.Type = nex.TypeV8
+			d.Type = "jar"
 			return d
-		}, nex.CodeUnsupportedType, "v8"},
+		}, nex.CodeUnsupportedType, "jar"},
 		{"bad variable", func(n *node) agentlink.Deploy {
 			d := n.workload("/bin/sh")
 			d.Environment = map[string]string{"A=B": "c"}

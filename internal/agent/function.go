@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -23,25 +22,20 @@ type functionWork struct {
 	runtime function.Runtime
 	memory  *memoryWatch
 
-	ctx     context.Context // of the calls
-	cancel  context.CancelFunc
-	queue   chan queuedCall
+	ctx     context.Context // of the calls; its cause is a function.Error
+	cancel  context.CancelCauseFunc
+	queue   chan queuedCall // has room for all calls that may be under way
 	workers sync.WaitGroup
-	stuck   chan struct{}  // has a token when a call cannot be stopped
+	stuck   chan struct{} // has a token when a call cannot be stopped
 
-	mu      sync.RWMutex // held for reading to join calls, and for writing to set leaving
-	leaving bool
-	calls   sync.WaitGroup // those that were taken and are not answered yet
+	mu       sync.Mutex
+	underway int            // calls that may not be more than queue has room for
+	leaving  bool           // no more are taken
+	calls    sync.WaitGroup // those that were taken and are not answered yet
 
 	pump    *logpump.Pump
 	printed chan struct{} // closed when nothing more is printed
 	logged  chan struct{} // closed when the function's log has been sent
-}
-
-// queuedCall is a call that waits for its turn.
-type queuedCall struct {
-	function.Call
-	answer func(agentlink.Answer)
 }
 
 var _ work = (*functionWork)(nil)
@@ -60,10 +54,10 @@ func (a *agent) load(ctx context.Context, d agentlink.Deploy, load function.Load
 		printed: make(chan struct{}),
 		logged:  make(chan struct{}),
 	}
-	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	go f.carryLog()
 	if err := f.open(ctx, a, d, load); err != nil {
-		f.cancel()
+		f.cancel(errStopped)
 		f.drain()
 		f.memory.close()
 		return nil, err
@@ -89,28 +83,17 @@ func (f *functionWork) open(ctx context.Context, a *agent, d agentlink.Deploy, l
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(f.memory.ctx, func() { cancel(errMemory) })()
-	type loaded struct {
-		runtime function.Runtime
-		err     error
-	}
-	done := make(chan loaded, 1) // a load that cannot be stopped is left behind: the agent ends soon
-	go func() {
-		r, err := load(ctx, a.functionConfig(d, f.print))
-		done <- loaded{r, err}
-	}()
-	var got loaded
-	select {
-	case got = <-done:
-	case <-f.memory.ctx.Done():
-		got.err = errMemory
-	}
-	if got.err == nil {
-		f.runtime = got.runtime
+	runtime, err := loadWithin(ctx, load, a.functionConfig(d, f.print))
+	if err == nil {
+		f.runtime = runtime
 		return nil
 	}
+	if ctx.Err() != nil {
+		return nex.Errorf(nex.CodeStartFailed, "function %s could not be loaded: %v", d.Name, context.Cause(ctx))
+	}
 	var refusal *function.Error
-	if !errors.As(got.err, &refusal) {
-		return nex.Errorf(nex.CodeStartFailed, "function %s could not be loaded: %v", d.Name, got.err)
+	if !errors.As(err, &refusal) {
+		return nex.Errorf(nex.CodeStartFailed, "function %s could not be loaded: %v", d.Name, err)
 	}
 	f.printError(refusal.Stack)
 	code := nex.CodeInvalidFunction
@@ -118,6 +101,41 @@ func (f *functionWork) open(ctx context.Context, a *agent, d agentlink.Deploy, l
 		code = nex.CodeStartFailed
 	}
 	return nex.Errorf(code, "function %s could not be loaded: %s", d.Name, refusal.Message)
+}
+
+// loadWithin loads a function while ctx lives. What does not end with it is left behind: the agent
+// ends soon.
+func loadWithin(ctx context.Context, load function.Loader, cfg function.Config) (function.Runtime, error) {
+	type loaded struct {
+		runtime function.Runtime
+		err     error
+	}
+	done := make(chan loaded, 1)
+	go func() {
+		var l loaded
+		defer func() {
+			if r := recover(); r != nil {
+				l.err = fmt.Errorf("its runtime failed: %v", r)
+			}
+			done <- l
+		}()
+		l.runtime, l.err = load(ctx, cfg)
+	}()
+	select {
+	case l := <-done:
+		return l.runtime, l.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(function.StopWithin)
+	defer timer.Stop()
+	select {
+	case l := <-done:
+		if l.err == nil {
+			l.runtime.Close()
+		}
+	case <-timer.C:
+	}
+	return nil, context.Cause(ctx)
 }
 
 func (a *agent) functionConfig(d agentlink.Deploy, print func(function.LogLine)) function.Config {
@@ -128,102 +146,6 @@ func (a *agent) functionConfig(d agentlink.Deploy, print func(function.LogLine))
 		MaxResultBytes: min(d.Function.MaxResultBytes, agentlink.MaxPayloadBytes), CacheDir: d.Function.CacheDir,
 		Host: a.conn, Log: print,
 	}
-}
-
-// take queues a call, or refuses it when too many wait. It does not block.
-func (f *functionWork) take(t agentlink.Trigger, answer func(agentlink.Answer)) {
-	call := queuedCall{
-		Call:   function.Call{ID: t.ID, Subject: t.Subject, Header: t.Header, Payload: t.Payload, Deadline: time.Now().Add(t.Timeout)},
-		answer: answer,
-	}
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.leaving {
-		answer(agentlink.Answer{Status: function.StatusUnavailable, Message: "the function is stopping"})
-		return
-	}
-	f.calls.Add(1)
-	select {
-	case f.queue <- call:
-	default:
-		f.calls.Done()
-		answer(agentlink.Answer{Status: function.StatusUnavailable, Message: "the function has too many calls waiting: try again"})
-	}
-}
-
-// work runs one call after the other.
-func (f *functionWork) work() {
-	for {
-		select {
-		case call := <-f.queue:
-			f.memory.enter()
-			call.answer(f.call(call.Call))
-			f.memory.leave()
-			f.calls.Done()
-		case <-f.ctx.Done():
-			return
-		}
-	}
-}
-
-// call runs one call.
-func (f *functionWork) call(c function.Call) agentlink.Answer {
-	ctx, cancel := context.WithDeadline(f.ctx, c.Deadline)
-	defer cancel()
-	if ctx.Err() != nil {
-		return agentlink.Answer{Status: function.StatusTimeout, Message: "the function's earlier calls took so long that this one did not start before its deadline"}
-	}
-	result, err := f.guarded(ctx, c)
-	if err == nil {
-		err = checkHeader(result.Header)
-	}
-	if err == nil {
-		return agentlink.Answer{Header: result.Header, Payload: result.Payload}
-	}
-	var failure *function.Error
-	switch {
-	case errors.Is(err, function.ErrStuck):
-		failure = function.Stopped(ctx)
-		select {
-		case f.stuck <- struct{}{}:
-		default: // one is enough
-		}
-	case !errors.As(err, &failure):
-		failure = function.Errorf(function.StatusFailed, "%v", err)
-	}
-	f.report(c, failure)
-	return agentlink.Answer{Status: failure.Status, Message: failure.Message}
-}
-
-// guarded calls the runtime; its mistakes are not the agent's end.
-func (f *functionWork) guarded(ctx context.Context, c function.Call) (result function.Result, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			f.log.Error("the runtime panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			err = function.Errorf(function.StatusFailed, "the function's runtime failed")
-		}
-	}()
-	return f.runtime.Call(ctx, c)
-}
-
-func checkHeader(h function.Header) error {
-	for name, values := range h {
-		for _, value := range values {
-			if err := agentlink.CheckHeader(name, value); err != nil {
-				return function.Errorf(function.StatusFailed, "the function's result cannot be sent: %v", err)
-			}
-		}
-	}
-	return nil
-}
-
-// report puts a failure into the function's log. What the function chose to answer is not one.
-func (f *functionWork) report(c function.Call, e *function.Error) {
-	if e.Stack == "" && (e.Status == function.StatusBadRequest || e.Status == function.StatusNotFound) {
-		return
-	}
-	f.printError(fmt.Sprintf("call %s on %s failed: %s", c.ID, c.Subject, e.Message))
-	f.printError(e.Stack)
 }
 
 func (f *functionWork) printError(text string) {
@@ -245,48 +167,69 @@ func (f *functionWork) pid() int { return os.Getpid() }
 // errMemory is why a function has to go that takes too much.
 var errMemory = errors.New("it takes more memory than the function may have")
 
-// attend implements work. A stop lets the calls end that were taken, until the grace period is over.
-func (f *functionWork) attend(ctx context.Context, stops <-chan time.Duration) (nex.Exit, error) {
-	var exit nex.Exit
-	var err error
-	select {
-	case grace := <-stops:
-		f.finish(ctx, grace)
-	case <-f.stuck:
-		f.printError("a call could not be stopped: the agent ends, and the function starts again")
-		exit = nex.Exit{Code: -1, Signal: "SIGKILL"}
-	case <-f.memory.ctx.Done():
-		f.printError("the function took more memory than it may have: the agent ends, and the function starts again")
-		exit = nex.Exit{Code: -1, Signal: "SIGKILL", OOM: true}
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	f.cancel()
-	if exit.Success() {
-		f.close()
-	}
-	f.drain()
-	f.memory.close()
-	f.log.Info("function ended", "exit", exit.String())
-	return exit, err
+// Why calls end with the function.
+var (
+	errStopped = function.Errorf(function.StatusUnavailable, "the function was stopped before the call had ended")
+	errBeside  = function.Errorf(function.StatusFailed, "the function was ended because another call of it could not be stopped")
+	errKilled  = function.Errorf(function.StatusFailed, "the function was killed because memory ran out")
+)
+
+// ending is how a function ends.
+type ending struct {
+	calls *function.Error // what calls get that have not ended
+	line  string          // for the log
+	exit  nex.Exit
+	err   error
 }
 
-// finish takes no more calls and waits for those that were taken.
-func (f *functionWork) finish(ctx context.Context, grace time.Duration) {
-	f.mu.Lock()
-	f.leaving = true
-	f.mu.Unlock()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	done := make(chan struct{})
-	go func() {
-		f.calls.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-timer.C:
-	case <-ctx.Done():
+// attend implements work.
+func (f *functionWork) attend(ctx context.Context, stops <-chan time.Duration) (nex.Exit, error) {
+	end := f.await(ctx, stops)
+	f.leave()
+	f.cancel(end.calls)
+	if end.exit.Success() {
+		f.close()
+	}
+	f.printError(end.line)
+	f.drain()
+	f.memory.close()
+	f.log.Info("function ended", "exit", end.exit.String())
+	return end.exit, end.err
+}
+
+// await returns when the function has to end. A stop lets the calls end that were taken, until the
+// grace period is over.
+func (f *functionWork) await(ctx context.Context, stops <-chan time.Duration) ending {
+	var end time.Time // of the grace period
+	var timer <-chan time.Time
+	var answered <-chan struct{}
+	for {
+		select {
+		case grace := <-stops:
+			if answered == nil {
+				f.leave()
+				answered = f.answered()
+			}
+			if until := time.Now().Add(grace); end.IsZero() || until.Before(end) {
+				end, timer = until, time.After(grace)
+			}
+		case <-answered:
+			return ending{calls: errStopped}
+		case <-timer:
+			return ending{calls: errStopped}
+		case <-ctx.Done():
+			return ending{calls: errStopped, err: context.Cause(ctx)}
+		case <-f.stuck:
+			return ending{
+				calls: errBeside, exit: nex.Exit{Code: -1, Signal: "SIGKILL"},
+				line: "a call could not be stopped: the agent ends, and the function starts again",
+			}
+		case <-f.memory.ctx.Done():
+			return ending{
+				calls: errKilled, exit: nex.Exit{Code: -1, Signal: "SIGKILL", OOM: true},
+				line: "the function took more memory than it may have: the agent ends, and the function starts again",
+			}
+		}
 	}
 }
 

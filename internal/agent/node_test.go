@@ -27,6 +27,7 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agent"
 	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/function/wasm/wasmtest"
 	"github.com/nex-engine/nex/internal/natstest"
 )
 
@@ -36,7 +37,10 @@ const beAgent = "NEX_TEST_AGENT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beAgent) == "" {
-		os.Exit(m.Run())
+		os.Exit(wasmtest.Run(m))
+	}
+	if os.Getenv(playRuntime) != "" {
+		agent.SetWasmLoader(played)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -63,6 +67,8 @@ type node struct {
 	hello   *agentlink.Handshake
 	logs    []nex.LogRecord
 	exits   []nex.Exit
+	usage   []agentlink.Usage
+	asked   []hostRequest
 }
 
 // startAgent starts an agent and returns when it has introduced itself. Edits change its process.
@@ -70,7 +76,7 @@ func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	t.Helper()
 	n := &node{t: t, id: rand.Text(), dir: t.TempDir(), stderr: new(bytes.Buffer), ended: make(chan struct{}), changed: make(chan struct{})}
 	n.server = natstest.Run(t, func(o *server.Options) {
-		o.JetStream, o.AlwaysEnableNonce, o.MaxPayload = false, true, agentlink.MaxMessageBytes
+		o.JetStream, o.AlwaysEnableNonce, o.MaxPayload = false, true, agentlink.MaxFrameBytes
 	})
 	n.nc = natstest.Connect(t, n.server, nats.NoReconnect())
 	if _, err := n.nc.Subscribe(agentlink.HostSubjects(n.id), n.hear); err != nil {
@@ -169,8 +175,14 @@ func (n *node) hear(m *nats.Msg) {
 		}
 		n.exits = append(n.exits, e.Exit)
 		_ = m.Respond(nil)
+	case agentlink.UsageSubject(n.id):
+		u, err := agentlink.Decode[agentlink.Usage](m.Data)
+		if err != nil {
+			n.t.Errorf("usage: %v", err)
+		}
+		n.usage = append(n.usage, u)
 	default:
-		n.t.Errorf("unexpected message on %s", m.Subject)
+		n.hearRequest(m)
 	}
 	n.announce()
 }

@@ -2,6 +2,7 @@ package agentlink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -198,7 +199,11 @@ func (c *Conn) serveTriggers(h Handler) error {
 // answer sends the answer to a call. One that cannot be sent has nobody left to read it.
 func (c *Conn) answer(to string, a Answer) {
 	frame := c.frames.Get()
+	defer c.frames.Put(frame)
 	*frame = AppendAnswer(*frame, a)
-	_ = c.nc.Publish(to, *frame)
-	c.frames.Put(frame)
+	if !errors.Is(c.nc.Publish(to, *frame), nats.ErrMaxPayload) {
+		return
+	}
+	tooLarge := Answer{Status: function.StatusTooLarge, Message: "the function's result is larger than can be sent: its headers, or its message, take too much"}
+	_ = c.nc.Publish(to, AppendAnswer((*frame)[:0], tooLarge))
 }

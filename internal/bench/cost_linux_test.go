@@ -59,8 +59,14 @@ func cpuTime(b *testing.B, pid int) time.Duration {
 // residentMB is the resident memory of a process in megabytes.
 func residentMB(b *testing.B, pid int) float64 {
 	b.Helper()
-	for line := range strings.Lines(procFile(b, pid, "status")) {
-		if kB, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+	return memoryMB(b, pid, "status", "VmRSS:")
+}
+
+// memoryMB is a field of a file below /proc that is in kilobytes, in megabytes.
+func memoryMB(b *testing.B, pid int, file, field string) float64 {
+	b.Helper()
+	for line := range strings.Lines(procFile(b, pid, file)) {
+		if kB, ok := strings.CutPrefix(line, field); ok {
 			n, err := strconv.Atoi(strings.Fields(kB)[0])
 			if err != nil {
 				b.Fatal(err)

@@ -107,19 +107,26 @@ func BenchmarkHundredServices(b *testing.B) {
 }
 
 func deployMany(r *rig, d client.Deployment, n, atOnce int) {
-	jobs := make(chan struct{})
+	parallel(n, atOnce, func(int) {
+		if _, err := r.client.Deploy(r.b.Context(), d); err != nil {
+			r.b.Errorf("deploy: %v", err)
+		}
+	})
+}
+
+// parallel calls do with the numbers below n, so many at a time.
+func parallel(n, atOnce int, do func(int)) {
+	jobs := make(chan int)
 	var group sync.WaitGroup
 	for range atOnce {
 		group.Go(func() {
-			for range jobs {
-				if _, err := r.client.Deploy(r.b.Context(), d); err != nil {
-					r.b.Errorf("deploy: %v", err)
-				}
+			for i := range jobs {
+				do(i)
 			}
 		})
 	}
-	for range n {
-		jobs <- struct{}{}
+	for i := range n {
+		jobs <- i
 	}
 	close(jobs)
 	group.Wait()

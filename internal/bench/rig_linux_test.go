@@ -14,6 +14,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
+	"github.com/nex-engine/nex/internal/function/wasm/wasmtest"
 	"github.com/nex-engine/nex/internal/nextest"
 )
 
@@ -35,40 +36,58 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return wasmtest.Run(m)
 }
 
-// rig is a nex up in a process of its own, and a client of it.
+// rig is a node in a process of its own, and a client of it.
 type rig struct {
 	b      *testing.B
 	env    []string
-	up     *nextest.Process
+	up     *nextest.Process // nex up or nex node up
+	url    string           // of the NATS server that workloads and callers use
 	nc     *nats.Conn
 	client *client.Client
 	node   nex.PingResponse
 	issuer nkeys.KeyPair
+	xkey   nkeys.KeyPair // seals environments
 }
 
+// start starts a nex up, which has the NATS server and the node in one process.
 func start(b *testing.B) *rig {
+	b.Helper()
+	return newRig(b, "up", "--port", "0")
+}
+
+// startNode starts a nex node up beside a NATS server in a process of its own.
+func startNode(b *testing.B) *rig {
+	b.Helper()
+	return newRig(b, "node", "up", "--server", startServer(b))
+}
+
+func newRig(b *testing.B, command ...string) *rig {
 	b.Helper()
 	r := &rig{b: b}
 	home := b.TempDir()
 	r.env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "NEX_DATA_DIR=" + filepath.Join(home, "data")}
-	p, err := nextest.StartReady(r.command("up", "--json", "--no-sandbox", "--port", "0", "--loglevel", "warn"))
+	p, err := nextest.StartReady(r.command(append(command, "--json", "--no-sandbox", "--loglevel", "warn")...))
 	if err != nil {
 		b.Fatal(err)
 	}
-	r.up = p
+	r.up, r.url = p, p.Ready.NATSURL
 	b.Cleanup(func() {
 		if err := p.Stop(); err != nil {
-			b.Errorf("nex up: %v\n%s", err, p.Log())
+			b.Errorf("%s: %v\n%s", command, err, p.Log())
 		}
 	})
-	key, err := nats.NkeyOptionFromSeed(p.Ready.ControlNKey)
-	if err != nil {
-		b.Fatal(err)
+	var options []nats.Option
+	if p.Ready.ControlNKey != "" {
+		key, err := nats.NkeyOptionFromSeed(p.Ready.ControlNKey)
+		if err != nil {
+			b.Fatal(err)
+		}
+		options = append(options, key)
 	}
-	if r.nc, err = nats.Connect(p.Ready.ControlURL, key); err != nil {
+	if r.nc, err = nats.Connect(p.Ready.ControlURL, options...); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(r.nc.Close)
@@ -77,6 +96,9 @@ func start(b *testing.B) *rig {
 		b.Fatal(err)
 	}
 	if r.issuer, err = nkeys.CreateAccount(); err != nil {
+		b.Fatal(err)
+	}
+	if r.xkey, err = nkeys.CreateCurveKeys(); err != nil {
 		b.Fatal(err)
 	}
 	return r
@@ -110,11 +132,23 @@ func (r *rig) program() client.Deployment {
 
 func strippedEcho(b *testing.B) string {
 	b.Helper()
-	path := filepath.Join(b.TempDir(), "echoservice")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./examples/echoservice")
-	build.Dir = nextest.Root()
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	return build(b, "./examples/echoservice", "-trimpath", "-ldflags", "-s -w")
+}
+
+// build builds a Go program that needs no C, if it was not built yet, and returns its path.
+func build(b *testing.B, pkg string, flags ...string) string {
+	b.Helper()
+	path := filepath.Join(binDir, filepath.Base(pkg))
+	if filepath.Base(pkg) == "v2" { // of a module
+		path = filepath.Join(binDir, filepath.Base(filepath.Dir(pkg)))
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
+	cmd.Dir = nextest.Root()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	return path

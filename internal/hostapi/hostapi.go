@@ -86,7 +86,8 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// KeyRequest names a key: see [CheckKey].
+// KeyRequest names a key: 1 to [MaxKeyBytes] letters, digits and -/_=. without a period at either end,
+// as NATS has them.
 type KeyRequest struct {
 	Key string `json:"key"`
 }

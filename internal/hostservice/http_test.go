@@ -2,6 +2,7 @@ package hostservice_test
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -138,6 +139,10 @@ func TestHTTPBodyLimits(t *testing.T) {
 	const limit = 100_000
 	d := webDesk(t, func(c *hostservice.Config) { c.Services.HTTP.Config.MaxBodyBytes = limit })
 	closed := make(chan struct{}, 2)
+	var bomb bytes.Buffer // unpacks to a thousand times its size, and may be repeated
+	z := gzip.NewWriter(&bomb)
+	_, _ = z.Write(make([]byte, 1<<20))
+	_ = z.Close()
 	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/fits":
@@ -152,9 +157,8 @@ func TestHTTPBodyLimits(t *testing.T) {
 			}
 		case "/bomb":
 			w.Header().Set("Content-Encoding", "gzip")
-			z := gzip.NewWriter(w)
-			for block := make([]byte, 1<<20); ; {
-				if _, err := z.Write(block); err != nil {
+			for {
+				if _, err := w.Write(bomb.Bytes()); err != nil {
 					closed <- struct{}{}
 					return
 				}

@@ -48,7 +48,7 @@ func ended(ctx context.Context, what string) *hostapi.Error {
 	return hostapi.Errorf(hostapi.CodeUnavailable, "%s was stopped: the call has ended", what)
 }
 
-// clip shortens text from outside for a sentence, and keeps it on one line.
+// clip shortens text from outside for a sentence.
 func clip(s string) string {
 	const most = 96
 	if len(s) > most {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -98,18 +99,14 @@ func (b *openBucket) write(ctx context.Context, name string, content []byte) (*o
 		Digest:     digest(content),
 	}}
 	replaced, err := b.publishObject(ctx, o, content)
-	leftover := o.NUID
-	if err == nil {
-		if replaced == nil || replaced.NUID == "" {
-			return o, nil
-		}
-		leftover = replaced.NUID
-	}
 	cleaned := cleanUp(ctx, func(ctx context.Context) error {
-		return b.stream.Purge(ctx, jetstream.WithPurgeSubject(b.chunkSubject(leftover)))
+		if err != nil {
+			return b.undo(ctx, o, replaced)
+		}
+		return b.purgeContent(ctx, replaced)
 	})
 	if cleaned != nil && !isGone(cleaned) {
-		b.log.Warn("bucket keeps content that no object has", "bucket", b.name, "object", name, "err", cleaned)
+		b.log.Warn("bucket may keep content that no object has", "bucket", b.name, "object", name, "err", cleaned)
 	}
 	if err != nil {
 		return nil, err
@@ -117,9 +114,40 @@ func (b *openBucket) write(ctx context.Context, name string, content []byte) (*o
 	return o, nil
 }
 
+// undo removes what a write has left that failed. That may be for want of an answer only: then the
+// description is stored, and it is the content of the object before that has to go.
+func (b *openBucket) undo(ctx context.Context, o, replaced *object) error {
+	// A stream takes what comes on a connection in order. So when it has refused this, which it cannot
+	// but refuse, it has taken or refused all that was sent before.
+	const never = math.MaxInt64
+	var refusal *jetstream.APIError
+	if _, err := b.js.Publish(ctx, b.chunkSubject(o.NUID), nil, jetstream.WithExpectLastSequencePerSubject(never)); !errors.As(err, &refusal) {
+		return err
+	}
+	last, err := b.lookUp(ctx, o.Name)
+	switch {
+	case err != nil:
+		return err
+	case last != nil && last.NUID == o.NUID:
+		return b.purgeContent(ctx, replaced)
+	}
+	return b.purgeContent(ctx, o)
+}
+
+// purgeContent removes the content of an object, which may be nil or have none.
+func (b *openBucket) purgeContent(ctx context.Context, o *object) error {
+	if o == nil || o.NUID == "" {
+		return nil
+	}
+	return b.stream.Purge(ctx, jetstream.WithPurgeSubject(b.chunkSubject(o.NUID)))
+}
+
 // publishObject sends content and description, and returns the description that was replaced, or nil.
 func (b *openBucket) publishObject(ctx context.Context, o *object, content []byte) (*object, error) {
-	subject, size := b.chunkSubject(o.NUID), min(chunkBytes, int(b.nc.MaxPayload()))
+	subject, size := b.chunkSubject(o.NUID), chunkBytes
+	if most := int(b.nc.MaxPayload()); most > 0 { // 0 before the connection is first made
+		size = min(size, most)
+	}
 	for rest := content; len(rest) > 0; o.Chunks++ {
 		n := min(len(rest), size)
 		if _, err := b.js.Publish(ctx, subject, rest[:n]); err != nil {
@@ -190,10 +218,8 @@ func (b *openBucket) remove(ctx context.Context, name string) error {
 		sequence = marker.sequence
 	}
 	return cleanUp(ctx, func(ctx context.Context) error {
-		if last.NUID != "" {
-			if err := b.stream.Purge(ctx, jetstream.WithPurgeSubject(b.chunkSubject(last.NUID))); err != nil {
-				return err
-			}
+		if err := b.purgeContent(ctx, last); err != nil {
+			return err
 		}
 		return b.purge(ctx, b.metaSubject(name), sequence)
 	})

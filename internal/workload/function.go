@@ -29,9 +29,10 @@ type Function interface {
 	Memory(bytes int64)
 	// Attach lets calls through to an agent, which runs what has the digest; the error has a code.
 	Attach(link *linkhost.Link, digest string) error
-	// Detach lets no more calls through, and returns when those under way are answered, or ctx ends.
+	// Detach lets no more calls through, and returns when those under way are answered, or ctx ends. It
+	// does nothing when no agent is attached.
 	Detach(ctx context.Context)
-	// Stats are the counts of its calls.
+	// Stats are the counts of its calls, also after Close.
 	Stats() nex.CallStats
 	// Close frees everything; Detach first.
 	Close()
@@ -42,6 +43,9 @@ type Function interface {
 func (w *Workload) openFunction() error {
 	if !w.spec.Type.Function() || w.function != nil {
 		return nil
+	}
+	if w.m.cfg.Functions == nil {
+		return nex.Errorf(nex.CodeUnsupportedType, "this node runs no functions: choose another node")
 	}
 	f, err := w.m.cfg.Functions.Open(w.ctx, w.spec)
 	if err != nil {
@@ -62,26 +66,31 @@ func (w *Workload) closeFunction() {
 // detachTimeout bounds how long a function whose agent is gone stays connected to its triggers.
 const detachTimeout = time.Second
 
-// abandon ends the calls of a function whose agent has ended; reason says how.
-func (w *Workload) abandon(link *linkhost.Link, reason string) {
+// abandon ends the calls of a function whose agent has ended.
+func (w *Workload) abandon(link *linkhost.Link, end outcome) {
 	if w.function == nil {
 		return
 	}
-	link.Abandon(agentlink.Answer{Status: function.StatusFailed, Message: "the call was not answered: " + reason})
+	status, reason := function.StatusFailed, end.reason()
+	if w.ctx.Err() != nil {
+		status, reason = function.StatusUnavailable, "the function was stopped"
+	}
+	link.Abandon(agentlink.Answer{Status: status, Message: "the call was not answered: " + reason})
 	ctx, cancel := context.WithTimeout(context.Background(), detachTimeout)
 	defer cancel()
 	w.function.Detach(ctx)
 }
 
 // drain lets the calls end that are under way, in the grace period; it returns what is left of that.
-func (w *Workload) drain() time.Duration {
+// The ctx ends with the agent, which then answers no more.
+func (w *Workload) drain(ctx context.Context) time.Duration {
 	grace := w.gracePeriod()
 	if w.function == nil {
 		return grace
 	}
 	began := time.Now()
 	// So that a stop without grace still answers what has arrived.
-	ctx, cancel := context.WithTimeout(context.Background(), max(grace, detachTimeout))
+	ctx, cancel := context.WithTimeout(ctx, max(grace, detachTimeout))
 	defer cancel()
 	w.function.Detach(ctx)
 	return max(0, grace-time.Since(began))

@@ -143,7 +143,7 @@ func (w *Workload) supervise(agent *pool.Agent, path, digest string) outcome {
 	end := w.await(agent, exited)
 	end.ran = time.Since(started)
 	end.what = "the " + w.kind()
-	w.abandon(agent.Link, end.reason())
+	w.abandon(agent.Link, end)
 	return end
 }
 
@@ -182,7 +182,7 @@ func (w *Workload) undeploy(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 		}
 	})
 	defer release()
-	exit, err := agent.Link.Undeploy(ctx, w.drain())
+	exit, err := agent.Link.Undeploy(ctx, w.drain(ctx))
 	if err == nil {
 		return outcome{exit: &exit}
 	}

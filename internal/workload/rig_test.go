@@ -47,6 +47,7 @@ type rig struct {
 
 	driver    *fake.Driver
 	artifacts *artifacts
+	functions *functions
 	world     *world
 	fleet     linktest.Fleet
 	cache     string // directory
@@ -59,7 +60,7 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{TB: t, world: newWorld(), cache: filepath.Join(t.TempDir(), "cache"), scripts: map[string]linktest.Script{}}
+	r := &rig{TB: t, world: newWorld(), functions: newFunctions(), cache: filepath.Join(t.TempDir(), "cache"), scripts: map[string]linktest.Script{}}
 	r.fleet.Script = r.script
 	r.driver = &fake.Driver{OnStart: r.fleet.OnStart, Caps: sandbox.Capabilities{Driver: "fake", Level: nex.SandboxMicroVM, OS: "linux", Arch: "amd64"}}
 	// A cache without room keeps a file only while it is in use.
@@ -70,7 +71,7 @@ func newRig(t testing.TB) *rig {
 	t.Cleanup(func() { _ = cache.Close() })
 	r.artifacts = &artifacts{Cache: cache}
 	r.Config = workload.Config{
-		Artifacts: r.artifacts, Publisher: r.world, Capabilities: r.driver.Caps, Logger: discard,
+		Artifacts: r.artifacts, Functions: r.functions, Publisher: r.world, Capabilities: r.driver.Caps, Logger: discard,
 		Restart:     workload.Restart{First: time.Millisecond, Most: 4 * time.Millisecond},
 		ReplyWithin: nextest.Patience,
 	}
@@ -106,6 +107,7 @@ func (r *rig) end() {
 		r.Errorf("%d workloads are active after Close", n)
 	}
 	r.checkReleased()
+	r.checkFunctions()
 	r.pool.Close()
 	if n := r.driver.Live(); n != 0 {
 		r.Errorf("%d sandboxes are left", n)
@@ -145,6 +147,13 @@ func (r *rig) script(int) linktest.Script {
 				return s.Undeploy(a, u)
 			}
 			return agentlink.Exited{Exit: linktest.Terminated}
+		},
+		Trigger: func(a *linktest.Agent, t agentlink.Trigger, answer func(agentlink.Answer)) {
+			if s := of(); s.Trigger != nil {
+				s.Trigger(a, t, answer)
+				return
+			}
+			answer(agentlink.Answer{Payload: t.Payload})
 		},
 	}
 }

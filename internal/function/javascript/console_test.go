@@ -82,7 +82,7 @@ func TestConsoleLongObjects(t *testing.T) {
 
 func TestConsoleErrors(t *testing.T) {
 	got := logged(t, "console.error(Object.assign(new TypeError('no', {cause: 1}), {code: 5}))")
-	want := "stderr ERROR TypeError: no\nstderr ERROR     at echo.js:1:37 {\nstderr ERROR   code: 5,\nstderr ERROR   [cause]: 1\nstderr ERROR }\n"
+	want := "stderr ERROR TypeError: no\nstderr ERROR     at echo.js:1:37 { code: 5, [cause]: 1 }\n"
 	if got != want {
 		t.Errorf("the log =\n%s, want\n%s", got, want)
 	}

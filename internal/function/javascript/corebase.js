@@ -14,6 +14,7 @@ const { SharedArrayBuffer, ArrayBuffer: Buffer, Uint8Array: Bytes, Int32Array: I
 const charCodeAt = String.prototype.charCodeAt;
 const objectPrototype = Object.prototype;
 const arrayPrototype = Array.prototype;
+const promisePrototype = Promise.prototype;
 const bufferPrototype = Buffer.prototype;
 const typedPrototype = getPrototypeOf(Bytes.prototype);
 const getter = (prototype, name) => Object.getOwnPropertyDescriptor(prototype, name).get;

@@ -22,11 +22,17 @@ function call() {
   }
   const headers = headerSize > 0 ? parse(takeText(at, headerSize)) : {};
   const value = apply(fn, globalThis, [subject, payload, { headers, subject, id, deadline }]);
-  if (value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function') {
+  if (isThenable(value)) {
     settle(value, serial);
   } else {
     finish(value);
   }
+}
+
+// Whether the result is to be awaited. A promise is known without a look at what it inherits.
+function isThenable(value) {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false;
+  return getPrototypeOf(value) === promisePrototype || typeof value.then === 'function';
 }
 
 async function settle(promise, mine) {

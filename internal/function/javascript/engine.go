@@ -21,6 +21,9 @@ type engine struct {
 	cfg     *function.Config
 	program *program
 	closing <-chan struct{}
+	// shrinkAfter is how long an isolate with a large mailbox is idle before the mailbox is given back.
+	shrinkAfter time.Duration
+
 	tasks   chan task // with room for one
 	outcome chan outcome
 	ended   chan struct{}
@@ -56,12 +59,9 @@ type outcome struct {
 	after  taskKind // what the engine needs before its next call: taskTidy, taskReload, or taskCall for nothing
 }
 
-// shrinkAfter is how long an isolate with a large mailbox is idle before the mailbox is given back.
-const shrinkAfter = 5 * time.Second
-
-func newEngine(cfg *function.Config, p *program, closing <-chan struct{}) *engine {
+func newEngine(cfg *function.Config, p *program, closing <-chan struct{}, shrinkAfter time.Duration) *engine {
 	e := &engine{
-		cfg: cfg, program: p, closing: closing,
+		cfg: cfg, program: p, closing: closing, shrinkAfter: shrinkAfter,
 		tasks: make(chan task, 1), outcome: make(chan outcome, 1), ended: make(chan struct{}),
 	}
 	go e.run()
@@ -152,7 +152,7 @@ func (e *engine) next() (task, bool) {
 		t, ok := <-e.tasks
 		return t, ok
 	}
-	timer := time.NewTimer(shrinkAfter)
+	timer := time.NewTimer(e.shrinkAfter)
 	defer timer.Stop()
 	select {
 	case t, ok := <-e.tasks:

@@ -10,6 +10,7 @@
   const { String } = globalThis;
   const { setPrototypeOf } = Object;
   const objectPrototype = Object.prototype;
+  const arrayPrototype = Array.prototype;
   const is = Object.is;
   const method = (f) => (self, a, b) => apply(f, self, [a, b]);
   const get = (prototype, name) => {
@@ -187,6 +188,19 @@
     if (size > parts.length) parts[parts.length] = `... ${size - parts.length} more`;
   };
 
+  // A stack without the runtime's own frames.
+  const usersFrames = (stack) => {
+    let out = '';
+    for (let from = 0; from <= stack.length; ) {
+      let end = indexOf(stack, '\n', from);
+      if (end < 0) end = stack.length;
+      const line = slice(stack, from, end);
+      if (indexOf(line, '    at ') < 0 || indexOf(line, 'nex:') < 0) out += (from > 0 ? '\n' : '') + line;
+      from = end + 1;
+    }
+    return out;
+  };
+
   const errorText = (value, depth, above) => {
     const own = (name) => {
       const d = getOwnPropertyDescriptor(value, name);
@@ -194,7 +208,7 @@
     };
     let text = attempt(own, 'stack');
     if (typeof text !== 'string' || text === '') text = `[${String(value.name)}: ${String(value.message)}]`;
-    text = spend(text);
+    text = spend(usersFrames(text));
     const parts = list();
     properties(value, parts, depth, above, (key) => key === 'stack' || key === 'message');
     const cause = getOwnPropertyDescriptor(value, 'cause');
@@ -263,7 +277,7 @@
     if (isArray(value)) {
       items(value, value.length, parts, depth, above);
       properties(value, parts, depth, above, isIndex);
-      return join(name === 'Array' ? '' : `${name}(${value.length})`, '[', parts, ']', depth);
+      return join(getPrototypeOf(value) === arrayPrototype ? '' : `${name}(${value.length})`, '[', parts, ']', depth);
     }
     const kind = isView(value) ? kindOf(value) : undefined;
     if (kind !== undefined) {

@@ -16,6 +16,9 @@ import (
 type runtime struct {
 	cfg     function.Config
 	program *program
+
+	shrinkAfter time.Duration // see engine
+
 	slots   chan struct{} // holds one for each engine in use
 	closing chan struct{} // closed when the runtime is
 	group   sync.WaitGroup
@@ -28,10 +31,17 @@ type runtime struct {
 // reloadWithin bounds how long replacing an isolate takes while no call waits for it.
 const reloadWithin = 10 * time.Second
 
+// shrinkAfter is how long a large mailbox is kept for the next call.
+const shrinkAfter = 5 * time.Second
+
 var errClosed = function.Errorf(function.StatusUnavailable, "the function is being stopped")
 
 // Load loads the function: see the package's documentation for what it may be.
 func Load(ctx context.Context, cfg function.Config) (function.Runtime, error) {
+	return load(ctx, cfg, shrinkAfter)
+}
+
+func load(ctx context.Context, cfg function.Config, shrinkAfter time.Duration) (function.Runtime, error) {
 	if ctx.Err() != nil {
 		return nil, function.Stopped(ctx)
 	}
@@ -39,8 +49,11 @@ func Load(ctx context.Context, cfg function.Config) (function.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runtime{cfg: cfg, program: p, slots: make(chan struct{}, max(cfg.Concurrency, 1)), closing: make(chan struct{})}
-	e := newEngine(&r.cfg, p, r.closing)
+	r := &runtime{
+		cfg: cfg, program: p, shrinkAfter: shrinkAfter,
+		slots: make(chan struct{}, max(cfg.Concurrency, 1)), closing: make(chan struct{}),
+	}
+	e := r.newEngine()
 	o, err := e.do(task{kind: taskLoad, ctx: ctx})
 	if err != nil {
 		return nil, err // stuck: there is nothing that could be closed
@@ -123,7 +136,11 @@ func (r *runtime) take() *engine {
 		r.idle = r.idle[:n-1]
 		return e
 	}
-	return newEngine(&r.cfg, r.program, r.closing)
+	return r.newEngine()
+}
+
+func (r *runtime) newEngine() *engine {
+	return newEngine(&r.cfg, r.program, r.closing, r.shrinkAfter)
 }
 
 // put gives an engine and its slot back.

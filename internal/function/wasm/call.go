@@ -13,7 +13,7 @@ import (
 )
 
 // call is a call under way. It is the ctx that the engine is given, so that the host's functions find
-// it there. The goroutine that runs it owns it until done is closed.
+// it there.
 type call struct {
 	context.Context
 	slot *slot
@@ -31,9 +31,6 @@ type call struct {
 
 	said          []string // the last lines of standard error
 	memoryRefused bool
-
-	err  error
-	done chan struct{}
 }
 
 type callKey struct{}
@@ -48,13 +45,6 @@ func (c *call) Value(key any) any {
 
 func callOf(ctx context.Context) *call {
 	return ctx.Value(callKey{}).(*call) // the engine is given no other ctx
-}
-
-func (c *call) result() (function.Result, error) {
-	if c.err != nil {
-		return function.Result{}, c.err
-	}
-	return function.Result{Payload: c.reply, Header: c.header}, nil
 }
 
 // addReply appends to the reply.

@@ -66,9 +66,6 @@ func (m *module) checkImports(host map[string]map[string]api.FunctionDefinition)
 			if got != want {
 				return refuse("the module imports %s with the type %s, and it has the type %s", name, got, want)
 			}
-			if !m.memory && len(want.params) > 1 {
-				return refuse("the module has no memory, which the import %s needs", name)
-			}
 		}
 	}
 	if len(missing) == 0 {

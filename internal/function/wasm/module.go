@@ -20,8 +20,9 @@ const (
 	maxSegments     = 100_000
 	maxElements     = 1_000_000
 	maxMemory       = 1<<32 - pageBytes // the very last page is not to be had: see checkSize
-	maxLocals       = 50_000     // of one function
-	maxAllLocals    = 10_000_000 // of all functions
+	maxBranches     = 1_000_000         // of one instruction
+	maxLocals       = 50_000            // of one function
+	maxAllLocals    = 10_000_000        // of all functions
 )
 
 // Ids of sections.
@@ -69,10 +70,10 @@ type module struct {
 	types     []signature
 	imports   []importEntry
 	functions []uint32 // type indices of imported functions, then of the others
+	imported  int      // functions
 	exports   map[string]export
 	tables    []table
 	globals   uint32
-	memory    bool
 	memoryMin uint64 // bytes
 	memoryMax uint64
 }

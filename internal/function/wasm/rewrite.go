@@ -17,11 +17,9 @@ func (m *module) rewrite() ([]byte, error) {
 		return nil, fmt.Errorf("section code: %w", err)
 	}
 	sections := m.sections
-	if code != nil {
-		sections[sectionCode] = code
-		sections[sectionGlobal] = m.rewriteGlobals()
-		sections[sectionMemory] = m.rewriteMemory()
-	}
+	sections[sectionCode] = code
+	sections[sectionGlobal] = m.rewriteGlobals()
+	sections[sectionMemory] = m.rewriteMemory()
 	if sections[sectionTable] != nil {
 		sections[sectionTable] = m.rewriteTables()
 	}

@@ -2,9 +2,7 @@ package wasm
 
 import (
 	"context"
-	"fmt"
 	"sync"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 
@@ -57,8 +55,8 @@ func (r *runtime) tryOut(ctx context.Context) error {
 	return err
 }
 
-// do has a slot do its work in a goroutine of its own, so as to come back also from work that cannot
-// be stopped.
+// do has a slot do its work for a call. It comes back soon after ctx has ended: the function's code looks
+// whether it has, and so does all that waits for it.
 func (r *runtime) do(ctx context.Context, in function.Call, work func(*slot, *call) error) (function.Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -66,25 +64,12 @@ func (r *runtime) do(ctx context.Context, in function.Call, work func(*slot, *ca
 	if err != nil {
 		return function.Result{}, err
 	}
-	c := &call{Context: ctx, slot: s, in: in, done: make(chan struct{})}
-	go func() {
-		c.err = s.run(c, work)
-		r.release(s)
-		close(c.done)
-	}()
-	select {
-	case <-c.done:
-		return c.result()
-	case <-ctx.Done():
+	defer r.release(s)
+	c := &call{Context: ctx, slot: s, in: in}
+	if err := s.run(c, work); err != nil {
+		return function.Result{}, err
 	}
-	timer := time.NewTimer(function.StopWithin)
-	defer timer.Stop()
-	select {
-	case <-c.done:
-		return c.result()
-	case <-timer.C:
-		return function.Result{}, fmt.Errorf("%w: it goes on after %s", function.ErrStuck, function.StopWithin)
-	}
+	return function.Result{Payload: c.reply, Header: c.header}, nil
 }
 
 // acquire waits for a place and returns a slot. Close calls cancel from then on until release.
@@ -128,8 +113,7 @@ func (r *runtime) release(s *slot) {
 	}
 }
 
-// Close ends the runtime; see [function.Runtime]. When a call cannot be stopped, Close returns after
-// function.StopWithin, and what the call uses is freed when it ends after all.
+// Close ends the runtime; see [function.Runtime].
 func (r *runtime) Close() {
 	r.mu.Lock()
 	if !r.closed {
@@ -143,12 +127,7 @@ func (r *runtime) Close() {
 		}
 	}
 	r.mu.Unlock()
-	timer := time.NewTimer(function.StopWithin)
-	defer timer.Stop()
-	select {
-	case <-r.drained:
-	case <-timer.C:
-	}
+	<-r.drained
 }
 
 func (r *runtime) freeLocked() {

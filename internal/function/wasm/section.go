@@ -1,6 +1,9 @@
 package wasm
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+)
 
 // section reads the content of a section.
 func (m *module) section(id byte, content []byte) error {
@@ -35,7 +38,8 @@ func (m *module) section(id byte, content []byte) error {
 	case sectionElement:
 		readElements(r)
 	case sectionCode:
-		readBodies(r, func(locals, rest []byte) {})
+		for range r.bodies() { // to see that they are in order
+		}
 	case sectionData:
 		readData(r)
 	}
@@ -64,6 +68,7 @@ func (m *module) readImports(r *reader) {
 		case kindFunction:
 			i.index = r.u32()
 			m.functions = append(m.functions, i.index)
+			m.imported++
 		case kindTable:
 			r.byte()
 			r.limits(maxTableEntries)
@@ -113,7 +118,7 @@ func (m *module) readMemory(r *reader) {
 		r.fail("a memory has more than 4 GiB")
 		return
 	}
-	m.memory, m.memoryMin = true, uint64(least)*pageBytes
+	m.memoryMin = uint64(least) * pageBytes
 	m.memoryMax = min(uint64(most)*pageBytes, maxMemory)
 }
 
@@ -162,29 +167,43 @@ func readElements(r *reader) {
 	}
 }
 
-// readBodies calls each with the beginning of every function's body, which declares its locals, and
-// the rest, which is its code.
-func readBodies(r *reader, each func(locals, rest []byte)) {
-	all := uint64(0)
-	for range r.count("functions", maxFunctions, 2) {
-		body := &reader{b: r.bytes(r.u32())}
-		locals := uint64(0)
-		for range body.count("groups of locals", maxLocals, 2) {
-			locals += uint64(body.u32())
-			body.byte() // the type
+// functionBody is a function's code.
+type functionBody struct {
+	declarations []byte // of local variables: groups, without their number
+	groups       uint32
+	locals       int // in all groups
+	code         []byte
+}
+
+// bodies yields the content of the code section, and stops at what is not in order.
+func (r *reader) bodies() iter.Seq[functionBody] {
+	return func(yield func(functionBody) bool) {
+		all := 0
+		for range r.count("functions", maxFunctions, 2) {
+			body := &reader{b: r.bytes(r.u32())}
+			if r.err != nil {
+				return
+			}
+			b := functionBody{groups: body.count("groups of locals", maxLocals, 2)}
+			start := body.pos
+			for range b.groups {
+				b.locals += int(body.u32())
+				body.byte() // the type
+			}
+			all += b.locals
+			switch {
+			case body.err != nil:
+				r.fail("a function: %w", body.err)
+				return
+			case b.locals > maxLocals || all > maxAllLocals:
+				r.fail("a function has more than %d local variables, or all have more than %d", maxLocals, maxAllLocals)
+				return
+			}
+			b.declarations, b.code = body.b[start:body.pos], body.b[body.pos:]
+			if !yield(b) {
+				return
+			}
 		}
-		all += locals
-		switch {
-		case r.err != nil:
-			return
-		case body.err != nil:
-			r.fail("a function: %w", body.err)
-			return
-		case locals > maxLocals || all > maxAllLocals:
-			r.fail("a function has more than %d local variables, or all have more than %d", maxLocals, maxAllLocals)
-			return
-		}
-		each(body.b[:body.pos], body.b[body.pos:])
 	}
 }
 

@@ -18,6 +18,7 @@ type load struct {
 	clients, size, rounds int
 	calls                 int64
 	turn                  time.Duration
+	warm                  bool
 }
 
 // turn is what one subject did while it alone was asked.
@@ -33,8 +34,7 @@ type turn struct {
 const patience = 10 * time.Second
 
 // compare lets the subjects take turns, in every second round the other way around: what else the
-// machine does then hits them all alike. The turns of a round stand together; the first round, while
-// all get warm, is not told.
+// machine does then hits them all alike. The turns of a round stand together.
 func (l load) compare(url string, subjects []string) ([]turn, error) {
 	conns := make([]*nats.Conn, l.clients)
 	for i := range conns {
@@ -45,11 +45,13 @@ func (l load) compare(url string, subjects []string) ([]turn, error) {
 		defer nc.Close()
 		conns[i] = nc
 	}
-	warm := l
-	warm.calls, warm.turn = min(l.calls, 1000*int64(l.clients)), min(l.turn, time.Second)
-	for _, s := range subjects {
-		if _, err := warm.one(conns, s); err != nil {
-			return nil, err
+	if l.warm {
+		warmUp := l
+		warmUp.turn = max(l.turn, time.Second)
+		for _, s := range subjects {
+			if _, err := warmUp.one(conns, s); err != nil {
+				return nil, err
+			}
 		}
 	}
 	order := slices.Clone(subjects)

@@ -34,6 +34,7 @@ func run() error {
 	flag.IntVar(&l.rounds, "rounds", 1, "turns of each subject")
 	flag.Int64Var(&l.calls, "calls", 1<<62, "calls of a turn")
 	flag.DurationVar(&l.turn, "turn", time.Hour, "time of a turn")
+	flag.BoolVar(&l.warm, "warm", true, "ask on each subject for a while before it counts")
 	flag.Parse()
 	switch {
 	case flag.Arg(0) == "respond" && flag.NArg() == 2:

@@ -1,0 +1,9 @@
+package agent
+
+import (
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/function"
+)
+
+// SetWasmLoader replaces the runtime of WebAssembly.
+func SetWasmLoader(l function.Loader) { loaders[nex.TypeWasm] = l }

@@ -1,0 +1,161 @@
+//go:build linux
+
+package agent_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/function/javascript"
+	"github.com/nex-engine/nex/internal/hostapi"
+)
+
+// functionTypes are the types with those of functions that there is a runtime for.
+func functionTypes(list ...nex.WorkloadType) []nex.WorkloadType {
+	if javascript.Supported {
+		list = append(list, nex.TypeV8)
+	}
+	return append(list, nex.TypeWasm)
+}
+
+// hostRequest is a host service request that the node has got and not answered.
+type hostRequest struct {
+	hostapi.Request
+	timeout time.Duration
+	msg     *nats.Msg
+}
+
+// hearRequest takes a host service request; it is called under n.mu.
+func (n *node) hearRequest(m *nats.Msg) {
+	name, ok := strings.CutPrefix(m.Subject, agentlink.HostServicesPrefix(n.id))
+	if !ok {
+		n.t.Errorf("unexpected message on %s", m.Subject)
+		return
+	}
+	r, timeout, err := agentlink.ParseHostRequest(m.Data)
+	if err != nil {
+		n.t.Errorf("host service request: %v", err)
+	}
+	r.Service, r.Method, _ = strings.Cut(name, ".")
+	n.asked = append(n.asked, hostRequest{r, timeout, m})
+}
+
+// awaitRequests waits until the function has made so many host service requests.
+func (n *node) awaitRequests(count int) []hostRequest {
+	n.t.Helper()
+	n.await("host service request", func() bool { return len(n.asked) >= count || n.agentEnded() })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.asked) < count {
+		n.t.Fatalf("the agent ended after %d host service requests, want %d", len(n.asked), count)
+	}
+	return slices.Clone(n.asked)
+}
+
+func (n *node) answerHost(r hostRequest, response hostapi.Response, failure *hostapi.Error) {
+	n.t.Helper()
+	if err := r.msg.Respond(agentlink.AppendHostResponse(nil, response, failure)); err != nil {
+		n.t.Error(err)
+	}
+}
+
+// settings are what functions in these tests run with: one call at a time, and one that waits.
+func settings() *agentlink.Function {
+	return &agentlink.Function{Concurrency: 1, Queue: 1, MemoryBytes: 64 << 20, ProcessBytes: 1 << 30, MaxResultBytes: 1 << 20}
+}
+
+// function is a function whose artifact has the content.
+func (n *node) function(kind nex.WorkloadType, content []byte) agentlink.Deploy {
+	n.t.Helper()
+	path := filepath.Join(n.dir, "artifact")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	sum := sha256.Sum256(content)
+	return agentlink.Deploy{
+		WorkloadID: "w1", Name: "echo", Namespace: "default", Type: kind,
+		Path: path, Digest: hex.EncodeToString(sum[:]), Function: settings(),
+	}
+}
+
+// load deploys a function, which must load.
+func (n *node) load(d agentlink.Deploy) {
+	n.t.Helper()
+	if r := n.deploy(d); r.Error != "" || r.PID != n.cmd.Process.Pid {
+		n.t.Fatalf("deploy = %+v, want that it runs in process %d", r, n.cmd.Process.Pid)
+	}
+}
+
+// startFunction starts an agent with a function in JavaScript.
+func startFunction(t *testing.T, script string, edits ...func(*agentlink.Deploy)) *node {
+	t.Helper()
+	n := startAgent(t)
+	d := n.function(nex.TypeV8, []byte(script))
+	for _, edit := range edits {
+		edit(&d)
+	}
+	n.load(d)
+	return n
+}
+
+// calling is a call under way.
+type calling struct {
+	n   *node
+	sub *nats.Subscription
+}
+
+// trigger begins a call.
+func (n *node) trigger(t agentlink.Trigger) calling {
+	n.t.Helper()
+	inbox := nats.NewInbox()
+	sub, err := n.nc.SubscribeSync(inbox)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := n.nc.PublishRequest(agentlink.TriggerSubject(n.id), inbox, agentlink.AppendTrigger(nil, t)); err != nil {
+		n.t.Fatal(err)
+	}
+	return calling{n, sub}
+}
+
+// call begins a call that may take its time.
+func (n *node) call(payload string) calling {
+	n.t.Helper()
+	return n.trigger(agentlink.Trigger{ID: "c-" + payload, Subject: "test.subject", Timeout: patience, Payload: []byte(payload)})
+}
+
+func (c calling) answer() agentlink.Answer {
+	c.n.t.Helper()
+	m, err := c.sub.NextMsg(patience)
+	if err != nil {
+		c.n.t.Fatalf("no answer to a call: %v", err)
+	}
+	a, err := agentlink.ParseAnswer(m.Data)
+	if err != nil {
+		c.n.t.Fatal(err)
+	}
+	return a
+}
+
+// want checks the answer.
+func (c calling) want(status int, says string) {
+	c.n.t.Helper()
+	a := c.answer()
+	text := a.Message
+	if status == 0 {
+		text = string(a.Payload)
+	}
+	if a.Status != status || !strings.Contains(text, says) {
+		c.n.t.Errorf("answer = %d, %q, %.100q; want status %d and mention of %q", a.Status, a.Message, a.Payload, status, says)
+	}
+}
