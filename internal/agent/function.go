@@ -14,6 +14,7 @@ import (
 	"github.com/nex-engine/nex/internal/agent/logpump"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/heapfloor"
 )
 
 // functionWork is a function that answers calls.
@@ -62,6 +63,7 @@ func (a *agent) load(ctx context.Context, d agentlink.Deploy, load function.Load
 		f.memory.close()
 		return nil, err
 	}
+	heapfloor.Raise(garbage)
 	for range d.Function.Concurrency {
 		f.workers.Go(f.work)
 	}
@@ -69,6 +71,10 @@ func (a *agent) load(ctx context.Context, d agentlink.Deploy, load function.Load
 	a.cfg.Logger.Info("function loaded", attrWorkload, d.WorkloadID)
 	return f, nil
 }
+
+// garbage is how many bytes of it calls may leave on the Go heap before it is collected, at most: it is
+// part of what an idle function keeps.
+const garbage = 8 << 20
 
 // loadTimeout bounds loading a function. It is less than the node waits for an agent, which could not
 // say why it took so long.

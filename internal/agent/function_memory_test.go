@@ -29,6 +29,10 @@ var outOfMemory = nex.Exit{Code: -1, Signal: "SIGKILL", OOM: true}
 // awaitOutOfMemory waits until the agent has ended for want of memory, and nothing of it is left.
 func (n *node) awaitOutOfMemory(since time.Time) {
 	n.t.Helper()
+	n.await("exit", func() bool { return len(n.exits) > 0 || n.agentEnded() })
+	if n.agentEnded() && len(n.exits) == 0 {
+		n.t.Fatalf("the agent ended with %v and did not say why", n.cmd.ProcessState)
+	}
 	if exit := n.awaitExit(); exit != outOfMemory {
 		n.t.Errorf("exit = %+v, want %+v", exit, outOfMemory)
 	}

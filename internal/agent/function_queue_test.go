@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/function"
@@ -172,7 +174,15 @@ func TestFunctionLinkLost(t *testing.T) {
 // goUndeploy undeploys in a goroutine.
 func (n *node) goUndeploy(grace time.Duration) <-chan nex.Exit {
 	c := make(chan nex.Exit, 1)
-	go func() { c <- n.undeploy(grace) }()
+	go func() {
+		m, err := n.nc.Request(agentlink.UndeploySubject(n.id), agentlink.Encode(agentlink.Undeploy{Grace: grace}), patience/2)
+		if err != nil {
+			n.t.Errorf("undeploy: %v", err)
+			m = &nats.Msg{}
+		}
+		exited, _ := agentlink.Decode[agentlink.Exited](m.Data)
+		c <- exited.Exit
+	}()
 	return c
 }
 

@@ -3,6 +3,7 @@ package node_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -107,4 +108,84 @@ func (r *rig) eventuallyGives(subject, payload, want string) {
 		m, err := r.nc.Request(subject, []byte(payload), inTime)
 		return err == nil && m.Header.Get(micro.ErrorHeader) == "" && string(m.Data) == want
 	})
+}
+
+// gate holds calls of a function until it is opened.
+type gate struct {
+	*rig
+	sub *nats.Subscription
+}
+
+// gated waits for the gate, and then echoes.
+const gated = `async (subject, payload) => {
+	await hostServices.promises.messaging.request("gate", "");
+	return payload;
+}`
+
+func (r *rig) gate() gate {
+	r.Helper()
+	sub, err := r.nc.SubscribeSync("gate")
+	if err != nil {
+		r.Fatal(err)
+	}
+	return gate{r, sub}
+}
+
+// await waits until a further call has come to the gate, and returns what opens it.
+func (g gate) await() (open func()) {
+	g.Helper()
+	m, err := g.sub.NextMsg(patience)
+	if err != nil {
+		g.Fatalf("no call has come to the gate: %v", err)
+	}
+	return func() {
+		g.Helper()
+		if err := m.Respond(nil); err != nil {
+			g.Error(err)
+		}
+	}
+}
+
+// send sends calls without waiting for the answers, which come to the subscription.
+func (r *rig) sendCalls(subject string, calls int) *nats.Subscription {
+	r.Helper()
+	inbox := r.nc.NewInbox()
+	answers, err := r.nc.SubscribeSync(inbox)
+	if err != nil {
+		r.Fatal(err)
+	}
+	for range calls {
+		if err := r.nc.PublishRequest(subject, inbox, []byte("hey")); err != nil {
+			r.Fatal(err)
+		}
+	}
+	return answers
+}
+
+func (r *rig) next(answers *nats.Subscription) *nats.Msg {
+	r.Helper()
+	m, err := answers.NextMsg(inTime)
+	if err != nil {
+		r.Fatalf("answer: %v", err)
+	}
+	return m
+}
+
+// streams are the names of the streams on the node's server.
+func (r *rig) streams() []string {
+	r.Helper()
+	m, err := r.nc.Request("$JS.API.STREAM.NAMES", nil, patience)
+	if err != nil {
+		r.Fatal(err)
+	}
+	var list struct{ Streams []string }
+	if err := json.Unmarshal(m.Data, &list); err != nil {
+		r.Fatal(err)
+	}
+	return list.Streams
+}
+
+// inNamespace is a client in another namespace.
+func (r *rig) inNamespace(name string) *client.Client {
+	return client.New(r.nc, client.Config{Namespace: name, Timeout: patience})
 }

@@ -1,22 +1,13 @@
 package node_test
 
 import (
-	"encoding/json"
 	"net"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	nex "github.com/nex-engine/nex"
-	"github.com/nex-engine/nex/client"
-	"github.com/nex-engine/nex/internal/claims"
-	"github.com/nex-engine/nex/internal/natsconn/conntest"
-	"github.com/nex-engine/nex/internal/natstest"
 	"github.com/nex-engine/nex/internal/nextest"
 )
 
@@ -30,67 +21,6 @@ func TestTriggersThatAreDenied(t *testing.T) {
 		}
 	}
 	r.unharmed()
-}
-
-// gate holds calls of a function until it is opened.
-type gate struct {
-	*rig
-	sub *nats.Subscription
-}
-
-// gated waits for the gate, and then echoes.
-const gated = `async (subject, payload) => {
-	await hostServices.promises.messaging.request("gate", "");
-	return payload;
-}`
-
-func (r *rig) gate() gate {
-	r.Helper()
-	sub, err := r.nc.SubscribeSync("gate")
-	if err != nil {
-		r.Fatal(err)
-	}
-	return gate{r, sub}
-}
-
-// await waits until a further call has come to the gate, and returns what opens it.
-func (g gate) await() (open func()) {
-	g.Helper()
-	m, err := g.sub.NextMsg(patience)
-	if err != nil {
-		g.Fatalf("no call has come to the gate: %v", err)
-	}
-	return func() {
-		g.Helper()
-		if err := m.Respond(nil); err != nil {
-			g.Error(err)
-		}
-	}
-}
-
-// send sends calls without waiting for the answers, which come to the subscription.
-func (r *rig) sendCalls(subject string, calls int) *nats.Subscription {
-	r.Helper()
-	inbox := r.nc.NewInbox()
-	answers, err := r.nc.SubscribeSync(inbox)
-	if err != nil {
-		r.Fatal(err)
-	}
-	for range calls {
-		if err := r.nc.PublishRequest(subject, inbox, []byte("hey")); err != nil {
-			r.Fatal(err)
-		}
-	}
-	return answers
-}
-
-func (r *rig) next(answers *nats.Subscription) *nats.Msg {
-	r.Helper()
-	m, err := answers.NextMsg(inTime)
-	if err != nil {
-		r.Fatalf("answer: %v", err)
-	}
-	return m
 }
 
 // TestTooManyCalls shows that what is too much is refused at once, and the rest answered.
@@ -131,9 +61,13 @@ func TestStopAnswersWhatHasArrived(t *testing.T) {
 	answers := r.sendCalls("gated", 5)
 	open := []func(){g.await(), g.await()}
 	stopped := make(chan struct{})
+	stopping := r.stopping(d, id)
+	stopping.Grace = inTime
 	go func() {
 		defer close(stopped)
-		r.undeployWithin(d, id, inTime)
+		if _, err := r.client.Stop(t.Context(), stopping); err != nil {
+			t.Errorf("stop: %v", err)
+		}
 	}()
 	nextest.Await(t, "no more calls are taken", func() bool { return !r.server.GlobalAccount().SubscriptionInterest("gated") })
 	for range 3 {
@@ -150,99 +84,6 @@ func TestStopAnswersWhatHasArrived(t *testing.T) {
 	}
 	<-stopped
 	r.unharmed()
-}
-
-// second is a NATS server that trusts an operator, and a user there.
-type second struct {
-	testing.TB
-	server    *server.Server
-	options   func(*server.Options)
-	jwt, seed string
-}
-
-func newSecond(t testing.TB) *second {
-	t.Helper()
-	operator := conntest.NewOperator(t)
-	creds, err := os.ReadFile(operator.Creds(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &second{TB: t}
-	if s.jwt, err = jwt.ParseDecoratedJWT(creds); err != nil {
-		t.Fatal(err)
-	}
-	user, err := jwt.ParseDecoratedUserNKey(creds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := user.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.seed = string(seed)
-	claims, err := jwt.DecodeOperatorClaims(operator.JWT)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var port int
-	var store string
-	s.options = func(o *server.Options) {
-		resolver := &server.MemAccResolver{}
-		for id, token := range map[string]string{operator.AccountID: operator.AccountJWT, operator.SystemID: operator.SystemJWT} {
-			if err := resolver.Store(id, token); err != nil {
-				t.Fatal(err)
-			}
-		}
-		o.TrustedOperators, o.SystemAccount, o.AccountResolver = []*jwt.OperatorClaims{claims}, operator.SystemID, resolver
-		if port == 0 {
-			store = o.StoreDir
-			return
-		}
-		o.Port, o.StoreDir = port, store
-	}
-	s.server = natstest.Run(t, s.options)
-	port = s.server.Addr().(*net.TCPAddr).Port
-	return s
-}
-
-// restart puts another server in the place of the one that runs.
-func (s *second) restart() {
-	s.Helper()
-	s.server.Shutdown()
-	s.server.WaitForShutdown()
-	s.server = natstest.Run(s.TB, s.options)
-}
-
-func (s *second) connect(options ...nats.Option) *nats.Conn {
-	s.Helper()
-	return natstest.Connect(s.TB, s.server, append(options, nats.UserJWTAndSeed(s.jwt, s.seed))...)
-}
-
-func (s *second) connection() *nex.Connection {
-	return &nex.Connection{URL: s.server.ClientURL(), UserJWT: s.jwt, UserSeed: s.seed}
-}
-
-func (s *second) triggers(q *nex.DeployRequest)     { q.TriggerConnection = s.connection() }
-func (s *second) hostServices(q *nex.DeployRequest) { q.HostServices = s.connection() }
-
-// deployWith deploys with what client.Deployment has no fields for.
-func (r *rig) deployWith(d client.Deployment, change func(*nex.DeployRequest)) string {
-	r.Helper()
-	var answer nex.RunResponse
-	reply := r.send(nex.OpDeploy, nex.DefaultNamespace, r.signedWith(d, change))
-	if err := nex.DecodeReply(nex.ResponseType(nex.OpDeploy), reply.Data, &answer); err != nil {
-		r.Fatalf("deploy %s: %v", d.Name, err)
-	}
-	return answer.ID
-}
-
-func (r *rig) signedWith(d client.Deployment, change func(*nex.DeployRequest)) []byte {
-	r.Helper()
-	q := &nex.DeployRequest{Type: d.Type, Location: d.Location, TargetNode: d.Node, TriggerSubjects: d.Triggers}
-	change(q)
-	return r.sign(q, d.Issuer, claims.Claims{
-		Subject: d.Name, Hash: d.Digest, Node: d.Node, Namespace: nex.DefaultNamespace, Request: q.Digest(),
-	})
 }
 
 // TestTriggersElsewhere shows that a function can be called on another server than the node's, also
@@ -308,32 +149,4 @@ func TestConnectionsThatCannotBeMade(t *testing.T) {
 	}
 	nextest.Await(t, "no connection is left", func() bool { return second.server.NumClients() == 0 })
 	r.unharmed()
-}
-
-func seed(t testing.TB) string {
-	t.Helper()
-	seed, err := newKey(t, nkeys.CreateUser).Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(seed)
-}
-
-// streams are the names of the streams on the node's server.
-func (r *rig) streams() []string {
-	r.Helper()
-	m, err := r.nc.Request("$JS.API.STREAM.NAMES", nil, patience)
-	if err != nil {
-		r.Fatal(err)
-	}
-	var list struct{ Streams []string }
-	if err := json.Unmarshal(m.Data, &list); err != nil {
-		r.Fatal(err)
-	}
-	return list.Streams
-}
-
-// inNamespace is a client in another namespace.
-func (r *rig) inNamespace(name string) *client.Client {
-	return client.New(r.nc, client.Config{Namespace: name, Timeout: patience})
 }

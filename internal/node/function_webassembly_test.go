@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go/micro"
+
 	nex "github.com/nex-engine/nex"
 )
 
@@ -122,7 +124,6 @@ func TestWasmThatMisbehaves(t *testing.T) {
 		{"grab", wasmGrab, 500, "memory"},
 		{"flood", wasmFlood, 413, "more than"},
 		{"exit", wasmExit, 500, "3"},
-		{"deep", wasmDeep, 500, "stack"},
 		{"trap", wasmTrap, 500, "unreachable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -144,5 +145,22 @@ func TestWasmThatMisbehaves(t *testing.T) {
 	id := r.deploy(quiet)
 	r.gives("quiet", "hey", "")
 	r.undeploy(quiet, id)
+	r.unharmed()
+}
+
+// TestWasmThatCallsItselfWithoutEnd shows that a stack without end is the caller's error, whether the
+// runtime, the memory limit or the deadline ends it.
+func TestWasmThatCallsItselfWithoutEnd(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(s *setup) { s.Functions.CallTimeoutMs = 2000 })
+	r.neighbour()
+	d := r.function(nex.TypeWasm, "deep", "deep", wasmDeep)
+	id := r.deploy(d)
+	if m := r.call("deep", ""); m.Header.Get(micro.ErrorCodeHeader) == "" || m.Header.Get(micro.ErrorHeader) == "" {
+		t.Errorf("answer = %q with %v, want an error", m.Data, m.Header)
+	}
+	r.answering()
+	r.awaitState(id, nex.StateRunning)
+	r.undeploy(d, id)
 	r.unharmed()
 }

@@ -22,6 +22,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/heapfloor"
 )
 
 // Agent runs calls; linkhost.Link is one.
@@ -86,8 +87,13 @@ type attachment struct {
 	idle  chan struct{} // closed when calls becomes 0; nil unless somebody waits
 }
 
+// garbage is how many bytes of it the messages of all functions may leave on the heap before it is
+// collected.
+const garbage = 16 << 20
+
 // New makes a Function; nothing is subscribed before Attach. The caller closes it.
 func New(cfg Config) *Function {
+	heapfloor.Raise(garbage)
 	f := &Function{cfg: cfg, queue: QueueGroup(cfg.Namespace, cfg.Name), started: time.Now().UTC()}
 	f.endpoints = newEndpoints(cfg.Subjects)
 	f.events = newSampler(func(t nex.EventType, e nex.FunctionExecuted) {

@@ -46,3 +46,11 @@ func (m *Manager) Reserved() int64 {
 	}
 	return total
 }
+
+// Stopping reports whether a workload was asked to stop.
+func (m *Manager) Stopping(id string) bool {
+	m.mu.Lock()
+	w := m.workloads[id]
+	m.mu.Unlock()
+	return w == nil || w.ctx.Err() != nil
+}

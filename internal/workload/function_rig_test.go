@@ -38,6 +38,7 @@ type connection struct {
 	steps    []string
 	link     *linkhost.Link // while attached
 	attaches int
+	called   int
 	answers  []agentlink.Answer
 	memory   int64
 	stats    nex.CallStats
@@ -174,17 +175,32 @@ func (c *connection) Close() {
 	c.f.note(func() { c.closed = true })
 }
 
-// call calls the function as a trigger would, and counts the call when it is answered.
-func (c *connection) call(payload string) {
+// call calls the function as a trigger would, and counts the call when it is answered. It reports
+// false if no agent is attached.
+func (c *connection) call(payload string) bool {
 	c.f.mu.Lock()
 	link := c.link
+	if link != nil {
+		c.called++
+	}
 	c.f.mu.Unlock()
+	if link == nil {
+		return false
+	}
 	link.Call(agentlink.Trigger{Timeout: time.Hour, Payload: []byte(payload)}, func(a agentlink.Answer) {
 		c.f.note(func() {
 			c.answers = append(c.answers, a)
 			c.stats.Total++
 		})
 	})
+	return true
+}
+
+// all is everything that was opened.
+func (f *functions) all() []*connection {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.opened)
 }
 
 // function is a workload that is a function.
@@ -210,7 +226,7 @@ func (r *rig) checkFunctions() {
 			case "Detach":
 				wrong = wrong || !attached
 				attached = false
-			case "Attach fails":
+			case "Attach fails", "Undeploy":
 				wrong = wrong || attached
 			default:
 				wrong = wrong || attached

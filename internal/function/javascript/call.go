@@ -57,6 +57,9 @@ func (v *vm) call(c function.Call, w *work) (function.Result, error) {
 			return function.Result{}, err
 		}
 	}
+	if v.box.word(wordStatus) == statusDone {
+		v.subject = c.Subject
+	}
 	return v.result()
 }
 
@@ -91,7 +94,7 @@ func (v *vm) putCall(c function.Call) error {
 		}
 		return errStopped
 	}
-	v.subject = c.Subject
+	v.subject = "" // until it is certain that the isolate has taken it
 	data := v.box.data()
 	n := copy(data, c.ID)
 	n += copy(data[n:], subject)

@@ -58,7 +58,7 @@ type compileError struct{ js *v8.JSError }
 
 func (e *compileError) Error() string { return e.js.Message }
 
-//go:embed core*.js inspect.js console.js services.js
+//go:embed core*.js inspect.js console.js globals.js services.js
 var scripts embed.FS
 
 // coreNames lists the parts of the core, which are in one scope.
@@ -93,6 +93,7 @@ var globalCodes = sync.OnceValue(func() []*code {
 	return []*code{
 		{name: ownPrefix + "inspect.js", text: scriptText("inspect.js")},
 		{name: ownPrefix + "console.js", text: scriptText("console.js")},
+		{name: ownPrefix + "globals.js", text: scriptText("globals.js")},
 		{name: ownPrefix + "services.js", text: scriptText("services.js")},
 		{name: ownPrefix + "web.js", text: webScript()},
 	}

@@ -9,12 +9,13 @@ function peek(of, name) {
   }
 }
 
-function describe(e) {
+// The sentence for the caller. One that the function has chosen a code for stands for itself.
+function describe(e, chosen) {
   if (typeof e === 'string') return e;
   if (e !== null && (typeof e === 'object' || typeof e === 'function')) {
     const name = peek(e, 'name'), message = peek(e, 'message');
     if (typeof message === 'string' && (message !== '' || typeof name === 'string')) {
-      if (typeof name !== 'string' || name === '') return message;
+      if (typeof name !== 'string' || name === '' || (chosen && name === 'Error' && message !== '')) return message;
       return message === '' ? name : `${name}: ${message}`;
     }
   }
@@ -48,7 +49,7 @@ function fail(e) {
   } else {
     const code = e !== null && typeof e === 'object' ? peek(e, 'code') : 0;
     const chosen = isInteger(code) && code >= 400 && code <= 599 ? code : 0;
-    report = { __proto__: null, message: cut(describe(e)), stack: cut(trace(e)), code: chosen };
+    report = { __proto__: null, message: cut(describe(e, chosen !== 0)), stack: cut(trace(e)), code: chosen };
   }
   const text = stringify(report);
   ensure(3 * text.length);

@@ -19,6 +19,15 @@
 // awaited. What the function throws becomes an error whose status is the exception's property code, if
 // that is an integer of 400 to 599.
 //
+// # Globals
+//
+// Besides the language there are console, whose text becomes the log; setTimeout, setInterval,
+// queueMicrotask and performance.now; env and process.env, which hold the function's environment;
+// hostServices, whose methods wait, with the same methods as promises in hostServices.promises, and
+// HostServiceError, which they throw; and the web's own, which the files web*.js list. What a timer or a
+// microtask throws goes to the log. V8 does not tell of rejected promises that nobody waits for, so
+// these are not logged.
+//
 // # Isolates
 //
 // Calls run in isolates, V8's virtual machines, of which there are as many as calls run at one time,
@@ -30,5 +39,10 @@
 //
 // Config.MemoryBytes bounds V8's heap; less than [MinMemoryBytes] counts as that. The content of
 // ArrayBuffers and the memory of WebAssembly are outside of the heap: they count when a call has
-// ended, but only a limit on the process bounds what one call takes of them.
+// ended, but only a limit on the process bounds what one call takes of them. Such a limit is needed for
+// another reason, too: V8 ends the process when it finds no memory for a single object.
+//
+// V8 stops a script at its loops, calls, and within regular expressions, and not within most built-in
+// functions. One that runs for longer than function.StopWithin, such as an indexOf in 2⁵³ places, makes
+// the call fail with function.ErrStuck.
 package javascript

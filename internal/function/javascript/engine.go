@@ -21,8 +21,7 @@ type engine struct {
 	cfg     *function.Config
 	program *program
 	closing <-chan struct{}
-	// shrinkAfter is how long an isolate with a large mailbox is idle before the mailbox is given back.
-	shrinkAfter time.Duration
+	times   times
 
 	tasks   chan task // with room for one
 	outcome chan outcome
@@ -59,9 +58,9 @@ type outcome struct {
 	after  taskKind // what the engine needs before its next call: taskTidy, taskReload, or taskCall for nothing
 }
 
-func newEngine(cfg *function.Config, p *program, closing <-chan struct{}, shrinkAfter time.Duration) *engine {
+func newEngine(cfg *function.Config, p *program, closing <-chan struct{}, times times) *engine {
 	e := &engine{
-		cfg: cfg, program: p, closing: closing, shrinkAfter: shrinkAfter,
+		cfg: cfg, program: p, closing: closing, times: times,
 		tasks: make(chan task, 1), outcome: make(chan outcome, 1), ended: make(chan struct{}),
 	}
 	go e.run()
@@ -152,7 +151,7 @@ func (e *engine) next() (task, bool) {
 		t, ok := <-e.tasks
 		return t, ok
 	}
-	timer := time.NewTimer(e.shrinkAfter)
+	timer := time.NewTimer(e.times.shrink)
 	defer timer.Stop()
 	select {
 	case t, ok := <-e.tasks:
@@ -177,6 +176,9 @@ func (e *engine) perform(t task, w *work) outcome {
 	if e.vm == nil {
 		if err := e.load(w); err != nil {
 			e.drop()
+			if t.kind == taskCall {
+				err = loadFailed(err)
+			}
 			return outcome{err: err, after: taskCall}
 		}
 	}
@@ -184,6 +186,19 @@ func (e *engine) perform(t task, w *work) outcome {
 		return outcome{after: taskCall}
 	}
 	return e.call(t, w)
+}
+
+// loadFailed is the error of a call for which an isolate could not be made: the fault is not the
+// caller's, as a status of 400 would say.
+func loadFailed(err error) error {
+	e, ok := errors.AsType[*function.Error](err)
+	if !ok || e.Status != function.StatusBadRequest {
+		return err
+	}
+	failed := *e
+	failed.Status = function.StatusFailed
+	failed.Message = "the function had to be loaded anew, and this failed: " + e.Message
+	return &failed
 }
 
 func (e *engine) call(t task, w *work) outcome {

@@ -12,9 +12,10 @@ import (
 // For tests.
 var DecodeHeader = decodeHeader
 
-// LoadShrinking loads a function whose isolates give large mailboxes back after a time.
-func LoadShrinking(ctx context.Context, cfg function.Config, after time.Duration) (function.Runtime, error) {
-	return load(ctx, cfg, after)
+// LoadTimed loads a function that may take so long to load anew, and gives large mailboxes back after a
+// time.
+func LoadTimed(ctx context.Context, cfg function.Config, reload, shrink time.Duration) (function.Runtime, error) {
+	return load(ctx, cfg, times{reload: reload, shrink: shrink})
 }
 
 // RetainedValues counts the values that the idle isolates of a runtime keep for the Go side.

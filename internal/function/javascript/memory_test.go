@@ -81,7 +81,7 @@ func TestCallsKeepNothing(t *testing.T) {
 
 // A large mailbox is given back when its isolate is idle.
 func TestMailboxShrinks(t *testing.T) {
-	rt, err := javascript.LoadShrinking(t.Context(), config(t, "(subject, payload) => payload"), 5*time.Millisecond)
+	rt, err := javascript.LoadTimed(t.Context(), config(t, "(subject, payload) => payload"), patience, 5*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

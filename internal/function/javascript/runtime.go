@@ -5,6 +5,7 @@ package javascript
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -16,32 +17,34 @@ import (
 type runtime struct {
 	cfg     function.Config
 	program *program
-
-	shrinkAfter time.Duration // see engine
-
+	times   times
 	slots   chan struct{} // holds one for each engine in use
 	closing chan struct{} // closed when the runtime is
+	stuck   chan struct{} // closed when an engine was lost of which no caller has been told
 	group   sync.WaitGroup
 
 	mu     sync.Mutex
 	idle   []*engine
 	closed bool
+	lost   bool // stuck is closed
 }
 
-// reloadWithin bounds how long replacing an isolate takes while no call waits for it.
-const reloadWithin = 10 * time.Second
+// times are how long things may take that no caller waits for.
+type times struct {
+	reload time.Duration // replacing an isolate
+	shrink time.Duration // before an idle isolate gives a large mailbox back
+}
 
-// shrinkAfter is how long a large mailbox is kept for the next call.
-const shrinkAfter = 5 * time.Second
+var standardTimes = times{reload: 10 * time.Second, shrink: 5 * time.Second}
 
 var errClosed = function.Errorf(function.StatusUnavailable, "the function is being stopped")
 
 // Load loads the function: see the package's documentation for what it may be.
 func Load(ctx context.Context, cfg function.Config) (function.Runtime, error) {
-	return load(ctx, cfg, shrinkAfter)
+	return load(ctx, cfg, standardTimes)
 }
 
-func load(ctx context.Context, cfg function.Config, shrinkAfter time.Duration) (function.Runtime, error) {
+func load(ctx context.Context, cfg function.Config, times times) (function.Runtime, error) {
 	if ctx.Err() != nil {
 		return nil, function.Stopped(ctx)
 	}
@@ -50,8 +53,8 @@ func load(ctx context.Context, cfg function.Config, shrinkAfter time.Duration) (
 		return nil, err
 	}
 	r := &runtime{
-		cfg: cfg, program: p, shrinkAfter: shrinkAfter,
-		slots: make(chan struct{}, max(cfg.Concurrency, 1)), closing: make(chan struct{}),
+		cfg: cfg, program: p, times: times,
+		slots: make(chan struct{}, max(cfg.Concurrency, 1)), closing: make(chan struct{}), stuck: make(chan struct{}),
 	}
 	e := r.newEngine()
 	o, err := e.do(task{kind: taskLoad, ctx: ctx})
@@ -110,6 +113,8 @@ func (r *runtime) enter(ctx context.Context) error {
 	}
 	select {
 	case r.slots <- struct{}{}:
+	case <-r.stuck:
+		return fmt.Errorf("javascript: loading it anew: %w", function.ErrStuck)
 	case <-r.closing:
 		return errClosed
 	case <-ctx.Done():
@@ -140,7 +145,7 @@ func (r *runtime) take() *engine {
 }
 
 func (r *runtime) newEngine() *engine {
-	return newEngine(&r.cfg, r.program, r.closing, r.shrinkAfter)
+	return newEngine(&r.cfg, r.program, r.closing, r.times)
 }
 
 // put gives an engine and its slot back.
@@ -153,13 +158,24 @@ func (r *runtime) put(e *engine) {
 
 // mend lets an engine do what it needs after a call, while the caller has its answer.
 func (r *runtime) mend(e *engine, kind taskKind) {
-	ctx, cancel := context.WithTimeout(context.Background(), reloadWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), r.times.reload)
 	defer cancel()
 	if _, err := e.do(task{kind: kind, ctx: ctx}); err != nil {
-		return // stuck
+		r.lose()
+		return
 	}
 	// If it has no isolate now, the next call finds out why.
 	r.put(e)
+}
+
+// lose lets the next caller know that an engine is stuck.
+func (r *runtime) lose() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.lost {
+		r.lost = true
+		close(r.stuck)
+	}
 }
 
 // Close stops the calls, waits for them, and frees the isolates. One that cannot be stopped stays.

@@ -1,88 +1,21 @@
-// The globals that belong to a function's place rather than to the language: timers, the environment,
-// and hostServices.
+// The global object hostServices: what a function may ask of its node. Each method is made once, of what
+// it asks for and what it makes of the answer, and is there in two forms: one that waits, and one, under
+// hostServices.promises, that is a promise.
 (native) => {
   'use strict';
 
   const { apply, ownKeys, defineProperty } = Reflect;
-  const { String, TypeError, Promise, encodeURIComponent } = globalThis;
+  const { String, TypeError, encodeURIComponent } = globalThis;
   const { stringify, parse } = JSON;
-  const { freeze, create } = Object;
+  const { create } = Object;
   const { isArray } = Array;
   const { round } = Math;
   const { request, requestSync, bytesOf, part, headersOf, utf8Encode, utf8Decode, HostServiceError } = native;
-  const then = Promise.prototype.then;
-  const toLowerCase = String.prototype.toLowerCase;
-  const indexOf = String.prototype.indexOf;
+  const { toLowerCase, indexOf, slice } = String.prototype;
 
   const expose = (name, value) => {
     defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
   };
-
-  // ---- Timers and the clock.
-
-  const action = (f, args) => {
-    if (typeof f !== 'function') throw new TypeError('the first argument must be a function');
-    return args.length === 0 ? f : () => apply(f, globalThis, args);
-  };
-  expose('setTimeout', function setTimeout(f, ms, ...args) {
-    return native.setTimer(action(f, args), ms);
-  });
-  expose('setInterval', function setInterval(f, ms, ...args) {
-    return native.setInterval(action(f, args), ms);
-  });
-  expose('clearTimeout', function clearTimeout(id) {
-    native.clearTimer(id);
-  });
-  expose('clearInterval', function clearInterval(id) {
-    native.clearTimer(id);
-  });
-  const resolved = Promise.resolve();
-  expose('queueMicrotask', function queueMicrotask(f) {
-    if (typeof f !== 'function') throw new TypeError('the argument of queueMicrotask must be a function');
-    apply(then, resolved, [
-      () => {
-        try {
-          f();
-        } catch (e) {
-          native.report(e);
-        }
-      },
-    ]);
-  });
-  const origin = Date.now();
-  const performance = {
-    timeOrigin: origin,
-    now() {
-      return native.now();
-    },
-  };
-  expose('performance', performance);
-
-  // ---- WebAssembly. V8 would compile on another thread and settle the promise from a queue that nobody
-  // serves here, so the promises are made of the forms that wait.
-
-  const { Module, Instance } = WebAssembly;
-  const methods = {
-    async compile(source) {
-      return new Module(source);
-    },
-    async instantiate(source, imports) {
-      if (source instanceof Module) return new Instance(source, imports);
-      const module = new Module(source);
-      return { module, instance: new Instance(module, imports) };
-    },
-  };
-  defineProperty(WebAssembly, 'compile', { value: methods.compile, writable: true, configurable: true });
-  defineProperty(WebAssembly, 'instantiate', { value: methods.instantiate, writable: true, configurable: true });
-
-  // ---- The environment.
-
-  expose('env', freeze(parse(native.environment)));
-  expose('process', { env: freeze(parse(native.environment)) });
-  delete native.environment;
-
-  // ---- Host services. Each method is made once, of what it asks for and what it makes of the answer,
-  // and is there in two forms: one that waits and one that is a promise.
 
   const bytes = (value, what) => {
     if (value === undefined || value === null) return undefined;
@@ -178,8 +111,8 @@
     }
     if (text === '') return url;
     const hash = apply(indexOf, url, ['#']);
-    const end = hash < 0 ? '' : apply(String.prototype.slice, url, [hash]);
-    const start = hash < 0 ? url : apply(String.prototype.slice, url, [0, hash]);
+    const end = hash < 0 ? '' : apply(slice, url, [hash]);
+    const start = hash < 0 ? url : apply(slice, url, [0, hash]);
     return `${start}${apply(indexOf, start, ['?']) < 0 ? '?' : '&'}${text}${end}`;
   };
 

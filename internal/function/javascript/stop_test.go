@@ -10,10 +10,13 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/function/javascript"
+	"github.com/nex-engine/nex/internal/hostapi"
 )
 
 // well makes a function that does harm unless its payload is well.
@@ -23,15 +26,17 @@ func well(harm string) string {
 
 // Each of these would go on for ever, or nearly so.
 var endless = map[string]string{
-	"a loop":                  "() => { while (1) {} }",
-	"a loop of built-ins":     "() => { for (let i = 0; ; i++) new Array(1000).fill(i) }",
-	"a loop that catches":     "() => { for (;;) { try { throw 1 } catch {} finally { } } }",
-	"finally":                 "() => { try { for (;;); } finally { for (;;); } }",
-	"a regular expression":    "() => /(a+)+$/.test('a'.repeat(50) + 'b')",
-	"promises":                "async () => { for (;;) await 0 }",
-	"microtasks":              "() => new Promise(() => { const f = () => queueMicrotask(f); f() })",
-	"recursion that catches":  "() => { function f() { try { f() } finally { f() } } f() }",
-	"sorting":                 "() => { const a = new Array(1e6).fill(0).map(Math.random); for (;;) a.sort((x, y) => x - y) }",
+	"a loop":                 "() => { while (1) {} }",
+	"a loop of built-ins":    "() => { for (let i = 0; ; i++) new Array(1000).fill(i) }",
+	"a loop that catches":    "() => { for (;;) { try { throw 1 } catch {} finally { } } }",
+	"finally":                "() => { try { for (;;); } finally { for (;;); } }",
+	"a regular expression":   "() => /(a+)+$/.test('a'.repeat(50) + 'b')",
+	"promises":               "async () => { for (;;) await 0 }",
+	"microtasks":             "() => new Promise(() => { const f = () => queueMicrotask(f); f() })",
+	"recursion that catches": "() => { function f() { try { f() } finally { f() } } f() }",
+	"sorting":                "() => { const a = new Array(1e6).fill(0).map(Math.random); for (;;) a.sort((x, y) => x - y) }",
+	"WebAssembly": `() => new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0,
+		7, 5, 1, 1, 102, 0, 0, 10, 9, 1, 7, 0, 3, 64, 12, 0, 11, 11))).exports.f()`,
 	"logs":                    "() => { for (;;) console.log('x') }",
 	"timers":                  "() => new Promise(() => setInterval(() => {}, 0))",
 	"a timer":                 "() => new Promise((f) => setTimeout(f, 1e9))",
@@ -138,39 +143,102 @@ func TestGarbageIsNotKept(t *testing.T) {
 	}
 }
 
-// What cannot be stopped is told as such, and does not keep the caller. It goes on in the background,
-// so it is in a process of its own.
-func TestStuck(t *testing.T) {
-	if os.Getenv("NEX_TEST_STUCK") != "" {
-		stuck(t)
-		return
+// A function that cannot be loaded a second time fails its calls, and works again when it can.
+func TestReloadFails(t *testing.T) {
+	var loads atomic.Int32
+	host := hostStub(func(context.Context, hostapi.Request) (hostapi.Response, error) {
+		if n := loads.Add(1); n == 2 || n == 3 {
+			return hostapi.Response{}, hostapi.Errorf(hostapi.CodeUnavailable, "not now")
+		}
+		return hostapi.Response{}, nil
+	})
+	rt := load(t, "hostServices.kv.get('k');\n"+well("() => { for (;;); }"), func(c *function.Config) { c.Host = host })
+	_, err := callWithin(t, rt, 50*time.Millisecond, function.Call{})
+	refused(t, err, function.StatusTimeout, "")
+	_, err = call(t, rt, "well")
+	e := refused(t, err, function.StatusFailed, "the function had to be loaded anew, and this failed: echo.js:1:17 cannot be loaded, because its code throws: HostServiceError: not now")
+	if e.Stack == "" {
+		t.Error("the error has no stack")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestStuck$", "-test.v")
-	cmd.Env = append(os.Environ(), "NEX_TEST_STUCK=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "the call was stuck") {
-		t.Errorf("the process ends with %v:\n%s", err, out)
+	if got := reply(t, rt, "well"); got != "well" {
+		t.Errorf("the reply = %q", got)
+	}
+	if n := loads.Load(); n != 4 {
+		t.Errorf("the function was loaded %d times, want 4", n)
 	}
 }
 
-func stuck(t *testing.T) {
-	// A built-in function that looks for something in 2⁵³ places.
-	rt := load(t, well("() => Array.prototype.indexOf.call({length: 2 ** 53 - 1}, 1)"), func(c *function.Config) { c.Concurrency = 2 })
-	began := time.Now()
-	_, err := callWithin(t, rt, 50*time.Millisecond, function.Call{})
-	took := time.Since(began)
+// forever cannot be stopped: a built-in function that looks for something in 2⁵³ places.
+const forever = "Array.prototype.indexOf.call({length: 2 ** 53 - 1}, 1)"
+
+// What cannot be stopped is told as such, and does not keep the caller. It goes on in the background,
+// so it is in a process of its own.
+func TestStuck(t *testing.T) {
+	cases := map[string]func(*testing.T){"call": stuckCall, "load": stuckLoad, "reload": stuckReload}
+	if name := os.Getenv("NEX_TEST_STUCK"); name != "" {
+		cases[name](t)
+		fmt.Println("it was stuck")
+		os.Exit(0)
+	}
+	for name := range cases {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestStuck$")
+			cmd.Env = append(os.Environ(), "NEX_TEST_STUCK="+name)
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "it was stuck") {
+				t.Errorf("the process ends with %v:\n%s", err, out)
+			}
+		})
+	}
+}
+
+// wantStuck checks an error that came so long after a call had to end.
+func wantStuck(t *testing.T, err error, took time.Duration) {
+	t.Helper()
 	if !errors.Is(err, function.ErrStuck) {
 		t.Fatalf("the error is %v, want ErrStuck", err)
 	}
-	if took < function.StopWithin || took > 3*function.StopWithin {
+	if took > 3*function.StopWithin {
 		t.Errorf("the call took %s", took)
 	}
+}
+
+func stuckCall(t *testing.T) {
+	rt := load(t, well("() => "+forever), func(c *function.Config) { c.Concurrency = 2 })
+	began := time.Now()
+	_, err := callWithin(t, rt, 50*time.Millisecond, function.Call{})
+	wantStuck(t, err, time.Since(began))
 	if got := reply(t, rt, "well"); got != "well" {
 		t.Errorf("another call = %q", got)
 	}
 	rt.Close() // returns all the same
-	fmt.Println("the call was stuck")
-	os.Exit(0)
+}
+
+func stuckLoad(t *testing.T) {
+	began := time.Now()
+	wantStuck(t, loadError(t, forever+"; () => 1", 50*time.Millisecond), time.Since(began))
+}
+
+// Nobody waits while an isolate is replaced; the next caller is told.
+func stuckReload(t *testing.T) {
+	var loads atomic.Int32
+	cfg := config(t, "if (hostServices.kv.keys().length > 0) "+forever+"; "+well("() => { for (;;); }"))
+	cfg.Host = hostStub(func(context.Context, hostapi.Request) (hostapi.Response, error) {
+		if loads.Add(1) == 1 {
+			return hostapi.Response{Meta: []byte(`{"keys":[]}`)}, nil
+		}
+		return hostapi.Response{Meta: []byte(`{"keys":["a"]}`)}, nil
+	})
+	rt, err := javascript.LoadTimed(t.Context(), cfg, 100*time.Millisecond, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = callWithin(t, rt, 50*time.Millisecond, function.Call{})
+	refused(t, err, function.StatusTimeout, "")
+	began := time.Now()
+	_, err = call(t, rt, "well")
+	wantStuck(t, err, time.Since(began))
+	rt.Close()
 }
 
 // Many calls are stopped at the moment they begin or end, which must neither stop the next one nor

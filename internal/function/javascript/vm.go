@@ -32,7 +32,7 @@ type vm struct {
 	program *program
 	texts   []*v8.Value // handed to the isolate by callbacks, to be released after them
 	kept    *answer     // what did not fit into the mailbox
-	subject string      // of the last call, which the isolate knows
+	subject string      // what the isolate knows as the subject of the last call
 
 	heap uint64 // V8's limit, which V8 raises when the isolate reaches it
 	most uint64 // what may be in use between calls

@@ -47,6 +47,16 @@ func callOf(ctx context.Context) *call {
 	return ctx.Value(callKey{}).(*call) // the engine is given no other ctx
 }
 
+// errStopped is what a function is ended with when its call is over.
+var errStopped = errors.New("it was stopped")
+
+// goOn ends the function if its call is over.
+func (c *call) goOn() {
+	if c.Err() != nil {
+		panic(errStopped) // the engine recovers
+	}
+}
+
 // addReply appends to the reply.
 func (c *call) addReply(b []byte) {
 	if most := c.slot.runtime.cfg.MaxResultBytes; len(b) > most-len(c.reply) {

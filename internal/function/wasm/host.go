@@ -143,7 +143,7 @@ func (c *call) log(level slog.Level, text []byte) {
 	if len(text) == 0 {
 		text = []byte("\n")
 	}
-	_, _ = l.Write(text) // it fails when the call has been stopped
+	_, _ = l.Write(text) // does not fail
 	l.flush()
 }
 

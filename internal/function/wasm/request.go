@@ -23,6 +23,7 @@ const maxWord = 64
 func (c *call) request(service, method, meta, body []byte) uint64 {
 	c.answer = hostapi.Response{}
 	answer, err := c.ask(service, method, meta, body)
+	c.goOn()
 	if err == nil {
 		c.answer = answer
 		return requestDone

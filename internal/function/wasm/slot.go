@@ -91,11 +91,13 @@ func (s *slot) callReactor(c *call) error {
 	i := s.live
 	i.stack[0] = 0
 	err := i.handle.CallWithStack(c, i.stack[:])
-	if err != nil || i.memory.size > max(s.runtime.memory.limit/2, i.initial) {
-		c.memoryRefused = i.memory.refused
-		s.drop()
-	} else if status := int32(i.stack[0]); status != 0 && c.failure == nil {
+	c.memoryRefused = i.memory.refused
+	i.memory.refused = false
+	if status := int32(i.stack[0]); err == nil && status != 0 && c.failure == nil {
 		c.failure = function.Errorf(function.StatusFailed, "the function returned %d, which means that it failed", status)
+	}
+	if err != nil || i.memory.size > max(s.runtime.memory.limit/2, i.initial) {
+		s.drop()
 	}
 	return err
 }
@@ -148,5 +150,6 @@ func (s *slot) sleep(ns int64) {
 	select {
 	case <-timer.C:
 	case <-s.current.Done():
+		s.current.goOn()
 	}
 }
