@@ -1,11 +1,13 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -23,6 +25,29 @@ func until(ts *testscript.TestScript, what string, try func() bool) {
 
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	until(ts, strings.Join(args, " "), func() bool { return (ts.Exec(args[0], args[1:]...) == nil) != neg })
+}
+
+// deploy runs a command that deploys. On a busy machine what it deploys may still be starting then.
+func deploy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: deploy nex [--namespace NAME] devrun|run …")
+	}
+	ts.Check(ts.Exec(args[0], args[1:]...))
+	if !strings.Contains(ts.ReadFile("stderr"), "It is still starting") {
+		return
+	}
+	named := regexp.MustCompile(`with ID: (\S+) on node (\S+)`).FindStringSubmatch(ts.ReadFile("stdout"))
+	if named == nil {
+		ts.Fatalf("%s has not said what it deploys where", strings.Join(args, " "))
+	}
+	look := []string{"node", "info", named[2], "--json"}
+	if args[1] == "--namespace" {
+		look = append(look, args[1:3]...)
+	}
+	until(ts, "workload "+named[1]+" runs", func() bool {
+		out, err := command(ts, args[0], look...).Output()
+		return err == nil && !bytes.Contains(out, []byte(`"state": "starting"`))
+	})
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -57,6 +57,7 @@ func run(m *testing.M) int {
 //
 // and, to look at what has happened,
 //
+//	deploy CMD…           run a command that deploys, and wait until what it deploys runs
 //	eventually CMD…       run a command until it succeeds
 //	exits STATUS CMD…     run a command, and fail unless it ends with the status
 //	sentence REGEXP       fail unless standard error was one line, "nex: error: " and a match
@@ -87,6 +88,7 @@ func TestScripts(t *testing.T) {
 			"says":        says,
 			"end":         end,
 			"nats-server": natsServer(t),
+			"deploy":      deploy,
 			"eventually":  eventually,
 			"exits":       exits,
 			"sentence":    sentence,

@@ -175,7 +175,8 @@ func checkHeader(h function.Header) error {
 
 // report puts a failure into the function's log. What the function chose to answer is not one.
 func (f *functionWork) report(c function.Call, e *function.Error) {
-	if e.Stack == "" && (e.Status == function.StatusBadRequest || e.Status == function.StatusNotFound) {
+	chosen := e.Status < function.StatusFailed && e.Status != function.StatusTimeout && e.Status != function.StatusTooLarge
+	if chosen {
 		return
 	}
 	f.printError(fmt.Sprintf("call %s on %s failed: %s", c.ID, c.Subject, e.Message))

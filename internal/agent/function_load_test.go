@@ -35,7 +35,7 @@ func TestFunctionRefused(t *testing.T) {
 		{"without concurrency", nex.TypeV8, "() => 1", func(d *agentlink.Deploy) { d.Function.Concurrency = 0 }, nex.CodeInternal, "did not say"},
 		{
 			"takes too much memory", nex.TypeV8, "const kept = []; for (;;) kept.push(new Array(1000).fill(1));",
-			func(d *agentlink.Deploy) { d.Function.MemoryBytes, d.Function.ProcessBytes = 2<<30, small }, nex.CodeStartFailed, "memory",
+			func(d *agentlink.Deploy) { d.Function.MemoryBytes, d.Function.ProcessBytes = 2*small, small }, nex.CodeStartFailed, "memory",
 		},
 	}
 	for _, tt := range tests {

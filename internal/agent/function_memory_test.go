@@ -21,7 +21,7 @@ import (
 const small = 256 << 20
 
 // bounded lets a function reach the bound of the process rather than the runtime's own.
-func bounded(d *agentlink.Deploy) { d.Function.MemoryBytes, d.Function.ProcessBytes = 2<<30, small }
+func bounded(d *agentlink.Deploy) { d.Function.MemoryBytes, d.Function.ProcessBytes = 2*small, small }
 
 // outOfMemory is how a function ends that took too much.
 var outOfMemory = nex.Exit{Code: -1, Signal: "SIGKILL", OOM: true}

@@ -30,14 +30,15 @@ func memoryUse() (private, resident int64) {
 	return f[1] - f[2], f[1]
 }
 
-// limitSlack is what a process may use beyond its bound before the kernel refuses it more: stacks of
-// threads and the like count there in full, and the bound itself is enforced by looking.
-const limitSlack = 512 << 20
+// limitSlack is what a process may map beyond twice its bound before the kernel refuses it more: what
+// is mapped and not used counts there in full, such as the stacks of threads and what V8 maps ahead,
+// and a refusal ends the process without a word. The bound itself is enforced by looking.
+const limitSlack = 1 << 30
 
 // limitMemory makes the kernel refuse memory to this process that is far beyond the bound: a function
 // that fills it faster than anybody looks ends its own agent, not others.
 func limitMemory(most int64) {
-	limit := uint64(statm()[5] + most + limitSlack)
+	limit := uint64(statm()[5] + 2*most + limitSlack)
 	// Without it there is still the bound itself.
 	_ = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: limit, Max: limit})
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/nex-engine/nex/internal/natstest"
@@ -136,9 +137,7 @@ func TestBucketsAreApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	id = r.deploy(d)
-	if got := string(r.call("other", `JSON.stringify(kv.keys()) + JSON.stringify(objectStore.list())`).Data); got != "[][]" {
-		t.Errorf("the function of another namespace sees %s", got)
-	}
+	r.eventuallyGives("other", `JSON.stringify(kv.keys()) + JSON.stringify(objectStore.list())`, "[][]")
 	r.asks(`kv.get("a")`, "of default", "")
 	r.undeploy(d, id)
 	if _, err := sample.Stop(t.Context(), r.stopping(other, answer.ID)); err != nil {
@@ -166,6 +165,19 @@ func TestHostServicesElsewhere(t *testing.T) {
 	}
 	if streams := r.streams(); len(streams) > 0 {
 		t.Errorf("the node's own server has the streams %q", streams)
+	}
+	r.undeploy(d, id)
+	r.unharmed()
+}
+
+// TestHostServicesWithoutJetStream shows that a function is told why it has no buckets.
+func TestHostServicesWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	r := start(t, patient, func(s *setup) { s.nats = func(o *server.Options) { o.JetStream = false } })
+	d := r.js("asking", "ask", asking)
+	id := r.deploy(d)
+	for _, script := range []string{`kv.get("a")`, `kv.set("a", "b")`, `kv.keys()`, `objectStore.list()`, `objectStore.put("a", "b")`} {
+		r.asks(script, "unavailable: ", "JetStream")
 	}
 	r.undeploy(d, id)
 	r.unharmed()

@@ -2,7 +2,6 @@ package node_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	nex "github.com/nex-engine/nex"
@@ -23,10 +22,7 @@ func TestJavaScriptThatCannotBeLoaded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := r.on(t)
-			_, err := in.client.Deploy(t.Context(), in.js(c.name, "bad", c.source))
-			if nex.CodeOf(err) != nex.CodeInvalidFunction || !strings.Contains(err.Error(), c.text) {
-				t.Errorf("deploy: %v (%s), want code %s and %q", err, nex.CodeOf(err), nex.CodeInvalidFunction, c.text)
-			}
+			in.unloadable(in.js(c.name, "bad", c.source), c.text)
 			in.answering()
 			in.clean()
 		})
@@ -40,7 +36,11 @@ func TestJavaScriptThatLoadsForEver(t *testing.T) {
 	r := start(t)
 	r.neighbour()
 	d := r.js("bad", "bad", `console.log("begun"); while (1) {}`)
-	id := r.deploy(d)
+	answer, err := r.client.Deploy(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := answer.ID
 	r.awaitLine(id, "begun")
 	if m, _ := r.workload(id); m.State != nex.StateStarting {
 		t.Errorf("state = %s, want %s", m.State, nex.StateStarting)

@@ -110,6 +110,25 @@ func (r *rig) eventuallyGives(subject, payload, want string) {
 	})
 }
 
+// unloadable checks that a deployment is refused as no function, in a sentence that contains the texts.
+func (r *rig) unloadable(d client.Deployment, texts ...string) {
+	r.Helper()
+	var said string
+	switch answer, err := r.client.Deploy(r.Context(), d); {
+	case err == nil: // the machine is so busy that it is not known yet
+		said = r.awaitState(answer.ID, nex.StateFailed).Reason
+	case nex.CodeOf(err) != nex.CodeInvalidFunction:
+		r.Fatalf("deploy: %v (%s), want code %s", err, nex.CodeOf(err), nex.CodeInvalidFunction)
+	default:
+		said = err.Error()
+	}
+	for _, text := range texts {
+		if !strings.Contains(said, text) {
+			r.Errorf("deploy: %s, want it to contain %q", said, text)
+		}
+	}
+}
+
 // gate holds calls of a function until it is opened.
 type gate struct {
 	*rig

@@ -25,10 +25,11 @@ type second struct {
 	jwt, seed string
 }
 
-func newSecond(t testing.TB) *second {
+// newSecond starts the server; each edit may change what the user may do.
+func newSecond(t testing.TB, edit ...func(*jwt.UserClaims)) *second {
 	t.Helper()
 	operator := conntest.NewOperator(t)
-	creds, err := os.ReadFile(operator.Creds(t))
+	creds, err := os.ReadFile(operator.Creds(t, edit...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +99,7 @@ func (r *rig) deployWith(d client.Deployment, change func(*nex.DeployRequest)) s
 	if err := nex.DecodeReply(nex.ResponseType(nex.OpDeploy), reply.Data, &answer); err != nil {
 		r.Fatalf("deploy %s: %v", d.Name, err)
 	}
+	r.awaitState(answer.ID, nex.StateRunning)
 	return answer.ID
 }
 

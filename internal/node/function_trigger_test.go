@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 
 	nex "github.com/nex-engine/nex"
@@ -20,6 +21,35 @@ func TestTriggersThatAreDenied(t *testing.T) {
 			t.Errorf("deploy with trigger %s: %v (%s), want code %s", subject, err, nex.CodeOf(err), nex.CodeTriggerDenied)
 		}
 	}
+	r.unharmed()
+}
+
+// TestTriggersThatTheServerDenies shows that a function is not said to answer where it may not listen.
+func TestTriggersThatTheServerDenies(t *testing.T) {
+	t.Parallel()
+	second := newSecond(t, func(c *jwt.UserClaims) { c.Sub.Deny.Add("private.>") })
+	r := start(t)
+	body := r.signedWith(r.js("echo", "private.echo", echoSource), second.triggers)
+	r.refused(nex.OpDeploy, r.send(nex.OpDeploy, nex.DefaultNamespace, body), nex.CodeTriggerDenied, "private.echo")
+	r.unharmed()
+}
+
+// TestOverlappingTriggers shows that a message which two triggers of a function match is one call.
+func TestOverlappingTriggers(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	d := r.js("echo", "over.>", echoSource)
+	d.Triggers = append(d.Triggers, "over.*", "over.there", "other")
+	id := r.deploy(d)
+	answers := r.sendCalls("over.there", 20)
+	for range 20 {
+		r.next(answers)
+	}
+	r.gives("other", "hey", "hey") // comes after what the others may have caused
+	if m, _ := r.workload(id); m.Calls.Total != 21 {
+		t.Errorf("%d calls for 21 messages", m.Calls.Total)
+	}
+	r.undeploy(d, id)
 	r.unharmed()
 }
 

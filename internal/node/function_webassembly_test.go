@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go/micro"
@@ -90,15 +89,7 @@ func TestWasmThatCannotBeLoaded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := r.on(t)
-			_, err := in.client.Deploy(t.Context(), in.function(nex.TypeWasm, c.name, "bad", c.content))
-			if nex.CodeOf(err) != nex.CodeInvalidFunction {
-				t.Fatalf("deploy: %v (%s), want code %s", err, nex.CodeOf(err), nex.CodeInvalidFunction)
-			}
-			for _, text := range c.texts {
-				if !strings.Contains(err.Error(), text) {
-					t.Errorf("deploy: %v, want it to contain %q", err, text)
-				}
-			}
+			in.unloadable(in.function(nex.TypeWasm, c.name, "bad", c.content), c.texts...)
 			in.answering()
 			in.clean()
 		})

@@ -152,12 +152,15 @@ func (r *rig) program(name, file string, argv ...string) client.Deployment {
 	}
 }
 
-// deploy deploys and returns the workload's id.
+// deploy deploys and returns the workload's id. A function can be called then.
 func (r *rig) deploy(d client.Deployment) string {
 	r.Helper()
 	answer, err := r.client.Deploy(r.Context(), d)
 	if err != nil {
 		r.Fatalf("deploy %s: %v", d.Name, err)
+	}
+	if d.Type.Function() {
+		r.awaitState(answer.ID, nex.StateRunning)
 	}
 	return answer.ID
 }

@@ -70,8 +70,8 @@ func (a *attachment) end() {
 // refuse answers a call that does not reach the function.
 func (f *Function) refuse(e *endpoint, m *nats.Msg, answer agentlink.Answer) {
 	f.refused.Add(1)
-	reply(m, answer)
-	e.count(0, answer)
+	e.count(0, answer) // before the caller knows
+	_ = reply(m, answer)
 	f.events.add(m.Subject, 0, answer)
 }
 

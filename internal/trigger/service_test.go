@@ -66,7 +66,8 @@ func TestMicroService(t *testing.T) {
 	want := micro.Info{
 		ServiceIdentity: identity, Type: micro.InfoResponseType, Description: "says it again",
 		Endpoints: []micro.EndpointInfo{
-			{Name: "calc--", Subject: "calc.*", QueueGroup: queue}, {Name: "calc---2", Subject: "calc.>", QueueGroup: queue},
+			{Name: "calc--", Subject: "calc.*", QueueGroup: queue},
+			{Name: "calc---2", Subject: "calc.>", QueueGroup: queue},
 			{Name: "js-echo", Subject: "js.echo", QueueGroup: queue},
 		},
 	}

@@ -3,7 +3,6 @@ package wasm
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/nex-engine/nex/internal/function"
@@ -49,16 +48,14 @@ func refuse(format string, args ...any) *function.Error {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxModuleBytes {
+		err = fmt.Errorf("it has more than %s", mebibytes(maxModuleBytes))
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	file, err := io.ReadAll(io.LimitReader(f, maxModuleBytes+1))
-	if err == nil && len(file) > maxModuleBytes {
-		err = fmt.Errorf("it has more than %s", mebibytes(maxModuleBytes))
-	}
-	return file, err
+	return os.ReadFile(path)
 }
 
 // open reads the module in a file and finds out whether it can be a function.
