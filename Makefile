@@ -41,6 +41,9 @@ PLATFORMS := $(foreach arch,amd64 arm64,$(addsuffix -$(arch),$(SYSTEMS)))
 # certificates the go command can download nothing.
 NEEDS := git:git g++:g++ /etc/ssl/certs/ca-certificates.crt:ca-certificates
 
+# What only tests need: a Rust that compiles to WebAssembly, for the functions that are written in it.
+TEST_NEEDS := rustc:rustc cargo:cargo wasm-ld:lld /usr/lib/rustlib/wasm32-wasi:libstd-rust-dev-wasm32
+
 ##@ Build
 
 .PHONY: help
@@ -118,7 +121,7 @@ $(CROSSES): cross-%:
 # The report shows failures in full, then the skipped tests, of which each must be listed in
 # .ci/skips, and ends with the closing lines of go test itself. All events stay in bin/test.json.
 .PHONY: test
-test: deps build bin/tools/nats bin/tools/testreport ## Run all tests, with the race detector
+test: deps test-deps build bin/tools/nats bin/tools/testreport ## Run all tests, with the race detector
 	$(GO) test -json -race -shuffle=on -timeout $(TIMEOUT) -p $(PARALLEL) $(TESTFLAGS) $(PKGS) \
 	  | tee bin/test.json | bin/tools/testreport -skips .ci/skips
 
@@ -163,3 +166,7 @@ bin/tools/testreport:
 .PHONY: deps
 deps: ## Install what is missing of the system (as root, on Debian), or say how to
 	@.ci/deps $(NEEDS)
+
+.PHONY: test-deps
+test-deps:
+	@.ci/deps $(TEST_NEEDS)

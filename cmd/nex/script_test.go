@@ -65,16 +65,24 @@ func run(m *testing.M) int {
 //	gone TEXT             wait until no process has the text among its arguments
 //	agents-gone DIR       wait until no agent of the node with that data directory runs
 //
-// The WebAssembly function of examples/wasm-rust is in the file that WASM_ECHO names.
+// The folder of the examples is EXAMPLES; those in WebAssembly are in the files that WASM_ECHO, for
+// examples/wasm-rust, WASM_COUNTER_GO and WASM_COUNTER_RUST name.
 //
 // Nothing is waited for longer than nextest.Patience, and all scripts together may take as long as
 // scriptsTimeout.
 func TestScripts(t *testing.T) {
-	wasm := wasmtest.Rust(t, "examples/wasm-rust", "echofunction")
+	files := map[string]string{
+		"EXAMPLES":          filepath.Join(nextest.Root(), "examples"),
+		"WASM_ECHO":         wasmtest.Rust(t, "examples/wasm-rust", "echofunction"),
+		"WASM_COUNTER_GO":   wasmtest.GoReactor(t, "examples/wasm-reactor-go"),
+		"WASM_COUNTER_RUST": wasmtest.Rust(t, "examples/wasm-reactor-rust", "counterfunction"),
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("WASM_ECHO", wasm)
+			for name, path := range files {
+				env.Setenv(name, path)
+			}
 			return setup(env)
 		},
 		// Else a command that should have been refused, and serves instead, would do so till the end.

@@ -76,9 +76,12 @@ func (f *functionWork) work() {
 		select {
 		case call := <-f.queue:
 			f.memory.enter()
-			a := f.call(call.Call)
+			a, err := f.call(call.Call)
 			f.memory.leave()
 			f.settle(call, a)
+			if errors.Is(err, function.ErrStuck) {
+				f.stick()
+			}
 		case <-f.ctx.Done():
 			f.turnAway()
 			return
@@ -108,42 +111,42 @@ func failed(e *function.Error) agentlink.Answer {
 	return agentlink.Answer{Status: e.Status, Message: e.Message}
 }
 
-// call runs one call.
-func (f *functionWork) call(c function.Call) agentlink.Answer {
+// stick says that a call cannot be stopped.
+func (f *functionWork) stick() {
+	select {
+	case f.stuck <- struct{}{}:
+	default: // one is enough
+	}
+}
+
+// call runs one call. The error is what the runtime said.
+func (f *functionWork) call(c function.Call) (agentlink.Answer, error) {
 	ctx, cancel := context.WithDeadline(f.ctx, c.Deadline)
 	defer cancel()
 	switch {
 	case f.ctx.Err() != nil:
-		return failed(f.ending())
+		return failed(f.ending()), nil
 	case ctx.Err() != nil:
-		return agentlink.Answer{Status: function.StatusTimeout, Message: "the function's earlier calls took so long that this one did not start before its deadline"}
+		return agentlink.Answer{Status: function.StatusTimeout, Message: "the function's earlier calls took so long that this one did not start before its deadline"}, nil
 	}
 	result, err := f.guarded(ctx, c)
 	if err == nil {
 		err = checkHeader(result.Header)
 	}
 	if err == nil {
-		return agentlink.Answer{Header: result.Header, Payload: result.Payload}
+		return agentlink.Answer{Header: result.Header, Payload: result.Payload}, nil
 	}
 	failure := f.failure(ctx, err)
 	f.report(c, failure)
-	return failed(failure)
+	return failed(failure), err
 }
 
 // failure is what the caller of a call that failed gets.
-func (f *functionWork) failure(ctx context.Context, err error) *function.Error {
-	stuck := errors.Is(err, function.ErrStuck)
-	if stuck {
-		select {
-		case f.stuck <- struct{}{}:
-		default: // one is enough
-		}
-	}
-	var failure *function.Error
+func (f *functionWork) failure(ctx context.Context, err error) (failure *function.Error) {
 	switch {
 	case f.ctx.Err() != nil:
 		return f.ending()
-	case stuck:
+	case errors.Is(err, function.ErrStuck):
 		return function.Stopped(ctx)
 	case errors.As(err, &failure):
 		return failure

@@ -84,7 +84,7 @@ const loadTimeout = 20 * time.Second
 func (f *functionWork) open(ctx context.Context, a *agent, d agentlink.Deploy, load function.Loader) error {
 	f.memory.enter()
 	defer f.memory.leave()
-	ctx, release := context.WithTimeout(ctx, loadTimeout)
+	ctx, release := context.WithTimeoutCause(ctx, loadTimeout, fmt.Errorf("it took longer than %s", loadTimeout))
 	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -94,19 +94,16 @@ func (f *functionWork) open(ctx context.Context, a *agent, d agentlink.Deploy, l
 		f.runtime = runtime
 		return nil
 	}
-	if ctx.Err() != nil {
-		return nex.Errorf(nex.CodeStartFailed, "function %s could not be loaded: %v", d.Name, context.Cause(ctx))
-	}
+	code := nex.CodeStartFailed
 	var refusal *function.Error
-	if !errors.As(err, &refusal) {
-		return nex.Errorf(nex.CodeStartFailed, "function %s could not be loaded: %v", d.Name, err)
+	switch {
+	case errors.As(err, &refusal) && refusal.Status == function.StatusBadRequest:
+		f.printError(refusal.Stack)
+		code = nex.CodeInvalidFunction
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
 	}
-	f.printError(refusal.Stack)
-	code := nex.CodeInvalidFunction
-	if refusal.Status != function.StatusBadRequest {
-		code = nex.CodeStartFailed
-	}
-	return nex.Errorf(code, "function %s could not be loaded: %s", d.Name, refusal.Message)
+	return nex.Errorf(code, "function %s could not be loaded: %v", d.Name, err)
 }
 
 // loadWithin loads a function while ctx lives. What does not end with it is left behind: the agent
@@ -136,9 +133,10 @@ func loadWithin(ctx context.Context, load function.Loader, cfg function.Config) 
 	defer timer.Stop()
 	select {
 	case l := <-done:
-		if l.err == nil {
-			l.runtime.Close()
+		if l.err != nil {
+			return nil, l.err
 		}
+		l.runtime.Close()
 	case <-timer.C:
 	}
 	return nil, context.Cause(ctx)

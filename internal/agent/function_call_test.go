@@ -17,6 +17,7 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/function/wasm"
 	"github.com/nex-engine/nex/internal/function/wasm/wasmtest"
 	"github.com/nex-engine/nex/internal/hostapi"
 )
@@ -64,6 +65,7 @@ func TestFunctionWebAssembly(t *testing.T) {
 	d := n.function(nex.TypeWasm, module)
 	d.Environment = map[string]string{"GIVEN": "yes"}
 	d.Function.CacheDir = filepath.Join(n.dir, "compiled")
+	compile(t, d)
 	n.load(d)
 	a := n.trigger(agentlink.Trigger{Subject: "echo", Timeout: patience, Payload: allBytes(), Header: function.Header{"Key": {"one"}}}).answer()
 	if a.Status != 0 || !bytes.Equal(a.Payload, allBytes()) || !slices.Equal(a.Header["Key"], []string{"one"}) {
@@ -77,6 +79,20 @@ func TestFunctionWebAssembly(t *testing.T) {
 	stored.want(0, "value")
 	n.undeploy(patience)
 	n.awaitExit()
+}
+
+// compile puts the compiled function into its cache. On a busy machine and with the race detector that
+// takes longer than an agent has for it.
+func compile(t *testing.T, d agentlink.Deploy) {
+	t.Helper()
+	r, err := wasm.Load(t.Context(), function.Config{
+		Name: d.Name, Path: d.Path, Concurrency: 1, MemoryBytes: d.Function.MemoryBytes, MaxResultBytes: 1, CacheDir: d.Function.CacheDir,
+		Log: func(function.LogLine) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
 }
 
 // environment is what the environment of a function with these variables is, as lines.

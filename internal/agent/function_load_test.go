@@ -50,7 +50,7 @@ func TestFunctionRefused(t *testing.T) {
 			if r.Code != tt.code || !strings.Contains(r.Error, tt.says) || r.Error == "" || strings.Contains(r.Error, "\n") || r.PID != 0 {
 				t.Errorf("deploy = %+v, want code %s and mention of %q", r, tt.code, tt.says)
 			}
-			if tt.name == "throws" || tt.name == "syntax" {
+			if tt.name == "throws" {
 				n.await("stack in the log", func() bool { return len(n.logs) > 0 })
 			}
 			n.call("").want(503, "no function yet")

@@ -82,6 +82,7 @@ func TestFunctionOutOfMemoryWhileStopping(t *testing.T) {
 	n.call("running")
 	r := n.awaitRequests(1)[0]
 	n.call("waiting")
+	n.awaitFull()
 	start := time.Now()
 	exit := n.goUndeploy(10 * patience)
 	n.awaitRefusal()

@@ -20,7 +20,7 @@ import (
 // artifact says.
 const playRuntime = "NEX_TEST_RUNTIME"
 
-type playedRuntime struct{}
+type playedRuntime struct{ log func(function.LogLine) }
 
 func played(_ context.Context, cfg function.Config) (function.Runtime, error) {
 	artifact, err := os.ReadFile(cfg.Path)
@@ -34,10 +34,11 @@ func played(_ context.Context, cfg function.Config) (function.Runtime, error) {
 		cfg.Log(function.LogLine{Stream: nex.StreamStdout, Text: "loading"})
 		select {}
 	}
-	return playedRuntime{}, nil
+	return playedRuntime{cfg.Log}, nil
 }
 
 func (r playedRuntime) Call(ctx context.Context, c function.Call) (function.Result, error) {
+	r.log(function.LogLine{Stream: nex.StreamStdout, Text: "begun " + string(c.Payload)})
 	switch string(c.Payload) {
 	case "panic":
 		panic("on purpose")
@@ -109,13 +110,14 @@ func TestFunctionStuckWhileStopping(t *testing.T) {
 	d := n.function(nex.TypeWasm, nil)
 	d.Function.Concurrency = 2
 	n.load(d)
-	hanging := n.call("hang")
+	n.call("hang")
 	stuck := n.trigger(agentlink.Trigger{Subject: "s", Timeout: time.Second, Payload: []byte("stuck")})
+	n.awaitLine("begun hang")
+	n.awaitLine("begun stuck")
 	if exit := n.undeploy(patience); exit.Signal != "SIGKILL" {
 		t.Errorf("exit = %+v, want that it was killed", exit)
 	}
 	stuck.want(function.StatusTimeout, "deadline")
-	hanging.want(function.StatusFailed, "another call")
 	n.awaitExit()
 }
 

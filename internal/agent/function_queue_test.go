@@ -28,29 +28,31 @@ func TestFunctionQueue(t *testing.T) {
 		n.awaitRequests(i + 1)
 	}
 	for i := range 3 {
-		waiting = append(waiting, n.call(fmt.Sprint(i)))
+		waiting = append(waiting, n.call(fmt.Sprint(i%2)))
 	}
 	for range 4 {
 		n.call("one too many").want(function.StatusUnavailable, "too many calls waiting")
 	}
-	answered := 0
+	n.answerAll(0, 5)
 	for i, c := range append(running, waiting...) {
-		requests := n.awaitRequests(i + 1)
-		for ; answered < len(requests); answered++ {
-			n.answerHost(requests[answered], hostapi.Response{}, nil)
-		}
-		c.want(0, "")
+		c.want(0, fmt.Sprint(i%2))
 	}
 	// There is room for as many again.
-	for range 5 {
-		waiting = append(waiting, n.call("again"))
+	again := make([]calling, 5)
+	for i := range again {
+		again[i] = n.call("again")
 	}
-	for i, c := range waiting[3:] {
-		requests := n.awaitRequests(6 + i)
-		for ; answered < len(requests); answered++ {
-			n.answerHost(requests[answered], hostapi.Response{}, nil)
-		}
+	n.answerAll(5, 10)
+	for _, c := range again {
 		c.want(0, "again")
+	}
+}
+
+// answerAll answers the host service requests from the one number to the other, as they come.
+func (n *node) answerAll(from, to int) {
+	n.t.Helper()
+	for i := from; i < to; i++ {
+		n.answerHost(n.awaitRequests(i + 1)[i], hostapi.Response{}, nil)
 	}
 }
 
@@ -84,6 +86,7 @@ func TestUndeployFunction(t *testing.T) {
 	running := n.call("running")
 	n.awaitRequests(1)
 	waiting := n.call("waiting")
+	n.awaitFull()
 	exit := n.goUndeploy(patience)
 	n.awaitRefusal()
 	n.answerHost(n.awaitRequests(1)[0], hostapi.Response{}, nil)
@@ -113,6 +116,7 @@ func TestUndeployFunctionNow(t *testing.T) {
 					n.answerHost(r, hostapi.Response{}, nil)
 				}
 				waiting := n.call("waiting")
+				n.awaitFull()
 				exit := n.goUndeploy(grace)
 				running.want(function.StatusUnavailable, "stopped")
 				waiting.want(function.StatusUnavailable, "stopped")
@@ -132,6 +136,7 @@ func TestUndeployFunctionSooner(t *testing.T) {
 	running := n.call("running")
 	n.awaitRequests(1)
 	waiting := n.call("waiting")
+	n.awaitFull()
 	first := n.goUndeploy(10 * patience)
 	n.awaitRefusal()
 	second := n.goUndeploy(0)
@@ -184,6 +189,12 @@ func (n *node) goUndeploy(grace time.Duration) <-chan nex.Exit {
 		c <- exited.Exit
 	}()
 	return c
+}
+
+// awaitFull returns when all that may wait is waiting, which was called before.
+func (n *node) awaitFull() {
+	n.t.Helper()
+	n.call("one too many").want(function.StatusUnavailable, "too many calls waiting")
 }
 
 // awaitRefusal returns when the function takes no more calls. As many as may wait are waiting.

@@ -18,6 +18,8 @@ const (
 
 // Trigger is one call of a function on its way to the agent.
 type Trigger struct {
+	// Number is the node's for the call; the answer carries it.
+	Number uint64
 	// ID is unique; it names the call in logs.
 	ID      string
 	Subject string // concrete
@@ -30,6 +32,7 @@ type Trigger struct {
 
 // Answer is how a call ended.
 type Answer struct {
+	Number uint64 // of the Trigger
 	// Status is 0 for a result and otherwise that of a [function.Error].
 	Status  int
 	Message string // what went wrong
@@ -39,11 +42,12 @@ type Answer struct {
 
 // AppendTrigger appends the frame of t to b:
 //
-//	timeout in nanoseconds | id | subject | header | payload
+//	number | timeout in nanoseconds | id | subject | header | payload
 //
 // Numbers are unsigned varints as in encoding/binary, strings a number of bytes and then the bytes, a
 // header a number of pairs and then a name and a value each, and the payload the rest of the frame.
 func AppendTrigger(b []byte, t Trigger) []byte {
+	b = appendUint(b, t.Number)
 	b = appendUint(b, uint64(max(t.Timeout, 0)))
 	b = appendString(b, t.ID)
 	b = appendString(b, t.Subject)
@@ -54,26 +58,31 @@ func AppendTrigger(b []byte, t Trigger) []byte {
 // ParseTrigger is the inverse of AppendTrigger. Its payload is part of b.
 func ParseTrigger(b []byte) (Trigger, error) {
 	p := parser{rest: b}
-	t := Trigger{Timeout: p.duration(), ID: p.string(), Subject: p.string(), Header: p.header()}
+	t := Trigger{Number: p.uint(), Timeout: p.duration(), ID: p.string(), Subject: p.string(), Header: p.header()}
 	t.Payload = p.rest
 	return t, p.finish("call")
 }
 
 // AppendAnswer appends the frame of a to b:
 //
-//	status | message | header | payload
+//	number | status | message | header | payload
 func AppendAnswer(b []byte, a Answer) []byte {
+	b = appendUint(b, a.Number)
 	b = appendUint(b, uint64(max(a.Status, 0)))
 	b = appendString(b, a.Message)
 	b = appendHeader(b, a.Header)
 	return append(b, a.Payload...)
 }
 
-// ParseAnswer is the inverse of AppendAnswer. Its payload is part of b. A status is 0 or from 400 to
+// ParseAnswer is the inverse of AppendAnswer. Its payload is part of b. With an error, the answer has no
+// more than its number, 0 if that cannot be read either. A status is 0 or from 400 to
 // 599, and a header has only names and values that a NATS message can carry.
 func ParseAnswer(b []byte) (Answer, error) {
 	p := parser{rest: b}
-	a := Answer{Status: p.status(), Message: p.string(), Header: p.header()}
+	a := Answer{Number: p.uint(), Status: p.status(), Message: p.string(), Header: p.header()}
 	a.Payload = p.rest
-	return a, p.finish("answer")
+	if err := p.finish("answer"); err != nil {
+		return Answer{Number: a.Number}, err
+	}
+	return a, nil
 }

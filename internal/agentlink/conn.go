@@ -18,9 +18,10 @@ import (
 
 // Conn is the agent's end of the link. It is safe for concurrent use.
 type Conn struct {
-	id   string
-	nc   *nats.Conn
-	lost chan struct{}
+	id      string
+	answers string // subject
+	nc      *nats.Conn
+	lost    chan struct{}
 	// answering is held for reading while a request is answered.
 	answering sync.RWMutex
 	frames    Frames
@@ -40,7 +41,7 @@ func Dial(b Bootstrap) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read agent key: %w", err)
 	}
-	c := &Conn{id: b.AgentID, lost: make(chan struct{})}
+	c := &Conn{id: b.AgentID, answers: AnswersSubject(b.AgentID), lost: make(chan struct{})}
 	c.nc, err = nats.Connect(b.URL,
 		nats.Name("nex-agent "+b.AgentID),
 		nats.Nkey(public, pair.Sign),
@@ -181,10 +182,10 @@ func (c *Conn) serveTriggers(h Handler) error {
 	sub, err := c.nc.Subscribe(subject, func(m *nats.Msg) {
 		t, err := ParseTrigger(m.Data)
 		if err != nil {
-			c.answer(m.Reply, Answer{Status: function.StatusFailed, Message: err.Error()})
+			c.answer(t.Number, Answer{Status: function.StatusFailed, Message: err.Error()})
 			return
 		}
-		h.Trigger(t, func(a Answer) { c.answer(m.Reply, a) })
+		h.Trigger(t, func(a Answer) { c.answer(t.Number, a) })
 	})
 	if err == nil {
 		// The node bounds what is under way; what it sends must not be lost here.
@@ -197,13 +198,14 @@ func (c *Conn) serveTriggers(h Handler) error {
 }
 
 // answer sends the answer to a call. One that cannot be sent has nobody left to read it.
-func (c *Conn) answer(to string, a Answer) {
+func (c *Conn) answer(number uint64, a Answer) {
+	a.Number = number
 	frame := c.frames.Get()
 	defer c.frames.Put(frame)
 	*frame = AppendAnswer(*frame, a)
-	if !errors.Is(c.nc.Publish(to, *frame), nats.ErrMaxPayload) {
+	if !errors.Is(c.nc.Publish(c.answers, *frame), nats.ErrMaxPayload) {
 		return
 	}
-	tooLarge := Answer{Status: function.StatusTooLarge, Message: "the function's result is larger than can be sent: its headers, or its message, take too much"}
-	_ = c.nc.Publish(to, AppendAnswer((*frame)[:0], tooLarge))
+	tooLarge := Answer{Number: number, Status: function.StatusTooLarge, Message: "the function's result is larger than can be sent: its headers, or its message, take too much"}
+	_ = c.nc.Publish(c.answers, AppendAnswer((*frame)[:0], tooLarge))
 }

@@ -17,7 +17,7 @@ import (
 func TestTriggerFrame(t *testing.T) {
 	for _, want := range []agentlink.Trigger{
 		{Payload: []byte{}},
-		{ID: "c1", Subject: "js.echo", Timeout: 5 * time.Second, Payload: []byte("hello")},
+		{Number: 300, ID: "c1", Subject: "js.echo", Timeout: 5 * time.Second, Payload: []byte("hello")},
 		{
 			ID: "c1", Subject: "ü", Timeout: math.MaxInt64,
 			Header: function.Header{"A": {"1", "", "ä"}, "Nats-b": {"2"}}, Payload: bytes.Repeat([]byte{0, 255}, 1<<16),
@@ -38,7 +38,7 @@ func TestTriggerFrame(t *testing.T) {
 func TestAnswerFrame(t *testing.T) {
 	for _, want := range []agentlink.Answer{
 		{Payload: []byte{}},
-		{Header: function.Header{"A": {"1"}}, Payload: []byte("hello")},
+		{Number: 7, Header: function.Header{"A": {"1"}}, Payload: []byte("hello")},
 		{Status: 404, Message: "no such thing", Payload: []byte{}},
 	} {
 		got, err := agentlink.ParseAnswer(agentlink.AppendAnswer(nil, want))
@@ -57,10 +57,10 @@ func TestAnswerFrameRefused(t *testing.T) {
 		"empty":                  {},
 		"status that is none":    agentlink.AppendAnswer(nil, agentlink.Answer{Status: 200}),
 		"large status":           agentlink.AppendAnswer(nil, agentlink.Answer{Status: 600}),
-		"truncated message":      {0, 5, 'a'},
-		"more headers than fit":  {0, 0, 0xff, 0xff, 0xff, 0x7f},
+		"truncated message":      {0, 0, 5, 'a'},
+		"more headers than fit":  {0, 0, 0, 0xff, 0xff, 0xff, 0x7f},
 		"number without end":     bytes.Repeat([]byte{0xff}, 20),
-		"length beyond all":      {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
+		"length beyond all":      {0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
 		"header without name":    header("", "x"),
 		"header name with colon": header("a:b", "x"),
 		"header name with space": header("a b", "x"),

@@ -51,7 +51,7 @@ func (f deployFlags) check(namespace string, d client.Deployment) error {
 const crashWindow = 50 * time.Millisecond
 
 // deploy deploys and reports, and fails when the program ends at once.
-func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d client.Deployment) error {
+func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d client.Deployment) (nex.RunResponse, error) {
 	watchCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes := make(chan nex.WorkloadStateChanged, 64)
@@ -68,7 +68,7 @@ func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d
 	}
 	answer, err := c.Deploy(ctx, d)
 	if err != nil {
-		return err
+		return answer, err
 	}
 	if f.JSON {
 		err = s.printJSON(answer)
@@ -76,7 +76,7 @@ func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d
 		err = s.print("🚀 Workload '%s' accepted. You can now refer to this workload with ID: %s on node %s", answer.Name, answer.ID, d.Node)
 	}
 	if err != nil {
-		return err
+		return answer, err
 	}
 	if answer.State == nex.StateStarting {
 		s.say("It is still starting: follow it with nex events, or look at nex node info %s", d.Node)
@@ -84,7 +84,7 @@ func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d
 	err = crashed(ctx, changes, answer)
 	cancel()
 	<-watched
-	return err
+	return answer, err
 }
 
 func collect(changes chan<- nex.WorkloadStateChanged, e nex.Event) {

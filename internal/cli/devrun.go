@@ -62,11 +62,39 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		if err := c.replace(ctx, s, cl, d, place.nodes); err != nil {
+		running, err := locate(ctx, cl, place.nodes, d.Name)
+		if err != nil {
 			return err
 		}
-		return c.deploy(ctx, s, cl, d)
+		if d.Type.Function() {
+			return c.relieve(ctx, s, cl, d, running)
+		}
+		if err := c.stop(ctx, s, cl, d, running); err != nil {
+			return err
+		}
+		_, err = c.deploy(ctx, s, cl, d)
+		return err
 	})
+}
+
+// relieve deploys a function and then stops those that it replaces: they share their calls as long as
+// both are there, so that no call is without an answer, and a function that cannot be loaded takes
+// nothing away.
+func (c *devrunCommand) relieve(ctx context.Context, s *session, cl *client.Client, d client.Deployment, running []locatedWorkload) error {
+	answer, err := c.deploy(ctx, s, cl, d)
+	if answer.ID == "" {
+		return err // it was refused
+	}
+	kept := c.stop(ctx, s, cl, d, running)
+	if kept == nil {
+		return err
+	}
+	// What cannot be replaced must not answer half of the calls.
+	_, err = cl.Stop(ctx, client.Stopping{Node: d.Node, ID: answer.ID, Name: answer.Name, Issuer: d.Issuer, Grace: c.onWire()})
+	if err != nil {
+		return fmt.Errorf("%w; the new one, %s, could not be stopped again: %w", kept, answer.ID, err)
+	}
+	return kept
 }
 
 // uploadAndPlace finds a node and then uploads, so that what no node takes is not left in the store.
@@ -84,13 +112,9 @@ func (c *devrunCommand) uploadAndPlace(ctx context.Context, s *session, cl *clie
 	return place, err
 }
 
-// replace stops workloads of the same name.
-func (c *devrunCommand) replace(ctx context.Context, s *session, cl *client.Client, d client.Deployment, nodes []string) error {
-	found, err := locate(ctx, cl, nodes, d.Name)
-	if err != nil {
-		return err
-	}
-	for _, w := range found {
+// stop stops workloads of the same name.
+func (c *devrunCommand) stop(ctx context.Context, s *session, cl *client.Client, d client.Deployment, running []locatedWorkload) error {
+	for _, w := range running {
 		if w.State.Ended() {
 			continue // the node forgets it by itself
 		}

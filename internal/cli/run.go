@@ -68,7 +68,8 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		if d.Digest, err = c.digest(ctx, s, cl, location); err != nil {
 			return err
 		}
-		return c.deploy(ctx, s, cl, d)
+		_, err = c.deploy(ctx, s, cl, d)
+		return err
 	})
 }
 

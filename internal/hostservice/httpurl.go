@@ -2,6 +2,7 @@ package hostservice
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -32,6 +33,8 @@ func checkURL(u *url.URL) *hostapi.Error {
 		return hostapi.Errorf(hostapi.CodeInvalid, "the URL has a user name in it: send credentials in the header Authorization")
 	case u.Hostname() == "":
 		return hostapi.Errorf(hostapi.CodeInvalid, "the URL has no host")
+	case isOddAddress(u.Hostname()):
+		return hostapi.Errorf(hostapi.CodeInvalid, "the host %q is no name and no address: write an address as four decimal numbers", clip(u.Hostname()))
 	case !isPort(u.Port()):
 		return hostapi.Errorf(hostapi.CodeInvalid, "the URL has the port %q: a port is a number from 1 to 65535", clip(u.Port()))
 	case strings.ContainsAny(u.RawQuery, " "):
@@ -43,6 +46,20 @@ func checkURL(u *url.URL) *hostapi.Error {
 		}
 	}
 	return nil
+}
+
+// isOddAddress reports whether a host is an IPv4 address in one of the forms that some resolvers take
+// for one, such as 127.1 and 0x7f000001: as the URL Standard has it, its last part is a number.
+func isOddAddress(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	last := strings.ToLower(labels[len(labels)-1])
+	if digits, ok := strings.CutPrefix(last, "0x"); ok {
+		return strings.Trim(digits, "0123456789abcdef") == ""
+	}
+	return last != "" && strings.Trim(last, "0123456789") == ""
 }
 
 func isPort(s string) bool {

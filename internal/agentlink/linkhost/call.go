@@ -2,8 +2,6 @@ package linkhost
 
 import (
 	"errors"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -40,9 +38,10 @@ func (l *Link) Call(t agentlink.Trigger, done func(agentlink.Answer)) {
 		done(*refused)
 		return
 	}
+	t.Number = number
 	frame := l.frames.Get()
 	*frame = agentlink.AppendTrigger(*frame, t)
-	err := l.nc.PublishRequest(agentlink.TriggerSubject(l.id), agentlink.AnswersPrefix(l.id)+strconv.FormatUint(number, 36), *frame)
+	err := l.nc.Publish(l.triggers, *frame)
 	l.frames.Put(frame)
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
@@ -54,16 +53,12 @@ func (l *Link) Call(t agentlink.Trigger, done func(agentlink.Answer)) {
 
 // answered is called with one answer after the other.
 func (l *Link) answered(m *nats.Msg) {
-	number, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, agentlink.AnswersPrefix(l.id)), 36, 64)
-	if err != nil {
-		return // of an agent that makes up answers
-	}
 	a, err := agentlink.ParseAnswer(m.Data)
 	if err != nil {
-		a = agentlink.Answer{Status: function.StatusFailed, Message: "the function's agent answered what cannot be read"}
+		a.Status, a.Message = function.StatusFailed, "the function's agent answered what cannot be read"
 	}
 	a.Message = clip(a.Message, maxReason)
-	l.calls.settle(number, a)
+	l.calls.settle(a.Number, a)
 }
 
 // lost is what calls are answered that the agent will not answer.

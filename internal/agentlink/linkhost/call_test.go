@@ -3,6 +3,7 @@ package linkhost_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -51,6 +52,7 @@ func TestCall(t *testing.T) {
 		Payload: bytes.Repeat([]byte{0, 255}, agentlink.MaxPayloadBytes/2),
 	}
 	a := call(t, link, sent)
+	sent.Number = got.Number
 	if !reflect.DeepEqual(got, sent) {
 		t.Errorf("the agent got a call %s on %s with %d bytes", got.ID, got.Subject, len(got.Payload))
 	}
@@ -153,10 +155,15 @@ func TestMadeUpAnswers(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		for _, to := range []string{"x y", "", "zzzzzzzzzzzzzzzzzzzzzz", "9"} {
-			_ = nc.Publish(agentlink.AnswersPrefix("A")+to, []byte{0, 0, 0})
+		trigger, err := agentlink.ParseTrigger(m.Data)
+		if err != nil {
+			t.Error(err)
+			return
 		}
-		_ = nc.Publish(m.Reply, []byte("nonsense"))
+		for _, forgery := range [][]byte{nil, {0xff}, []byte("nonsense"), agentlink.AppendAnswer(nil, agentlink.Answer{Number: trigger.Number + 1})} {
+			_ = nc.Publish(agentlink.AnswersSubject("A"), forgery)
+		}
+		_ = nc.Publish(agentlink.AnswersSubject("A"), append(binary.AppendUvarint(nil, trigger.Number), 7))
 	}()
 	a := call(t, link, agentlink.Trigger{Timeout: nextest.Patience})
 	if a.Status != function.StatusFailed || !strings.Contains(a.Message, "cannot be read") {

@@ -42,6 +42,10 @@ type Host struct {
 // startTimeout bounds how long the server may take to accept connections.
 const startTimeout = 5 * time.Second
 
+// connectTimeout bounds how long the node's own connection may take, which is long on a busy machine
+// only.
+const connectTimeout = 10 * time.Second
+
 // Start starts the internal server. The caller owns the Host and closes it.
 func Start(cfg Config) (*Host, error) {
 	if cfg.Host == "" {
@@ -112,13 +116,13 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 	}
 	seat := h.users.admit(agentID, agent, node)
 	nc, err := nats.Connect("", nats.InProcessServer(h.server), nats.Name("node for "+agentID),
-		nats.Nkey(node.public, node.pair.Sign), nats.NoReconnect(), nats.NoCallbacksAfterClientClose())
+		nats.Nkey(node.public, node.pair.Sign), nats.NoReconnect(), nats.NoCallbacksAfterClientClose(), nats.Timeout(connectTimeout))
 	if err != nil {
 		h.users.dismiss(seat)
 		return nil, fmt.Errorf("admit agent %s: connect to internal NATS server: %w", agentID, err)
 	}
 	l := &Link{
-		id: agentID, nc: nc, host: h, seat: seat,
+		id: agentID, triggers: agentlink.TriggerSubject(agentID), nc: nc, host: h, seat: seat,
 		bootstrap: agentlink.Encode(agentlink.Bootstrap{AgentID: agentID, URL: h.URL(), Seed: agent.seed}),
 		shook:     make(chan agentlink.Handshake, 1),
 		calls:     calls{pending: make(map[uint64]*call)},

@@ -18,6 +18,7 @@ import (
 // Link is the node's end of the link to one agent. It is safe for concurrent use.
 type Link struct {
 	id        string
+	triggers  string // subject
 	nc        *nats.Conn
 	host      *Host
 	seat      *seat

@@ -18,7 +18,7 @@ func caughtUpSubject(id string) string { return "hostint." + id + ".caughtup" }
 func (l *Link) listen() error {
 	_, err := l.nc.Subscribe(agentlink.HostSubjects(l.id), l.receive)
 	if err == nil {
-		_, err = l.nc.Subscribe(agentlink.AnswersPrefix(l.id)+"*", l.answered)
+		_, err = l.nc.Subscribe(agentlink.AnswersSubject(l.id), l.answered)
 	}
 	if err == nil {
 		err = l.nc.Flush()

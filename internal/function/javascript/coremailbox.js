@@ -119,7 +119,9 @@ function part(bytes, from, size) {
 // The bytes of an ArrayBuffer or a view as a Uint8Array of the same memory, or undefined.
 function bytesOf(value) {
   if (isView(value)) {
-    const of = apply(kindOf, value, []) === undefined ? view : typed;
+    const kind = apply(kindOf, value, []);
+    if (kind === 'Uint8Array') return value; // V8 makes a small one's buffer when it is asked for
+    const of = kind === undefined ? view : typed;
     return new Bytes(apply(of.buffer, value, []), apply(of.offset, value, []), apply(of.size, value, []));
   }
   const prototype = getPrototypeOf(value);

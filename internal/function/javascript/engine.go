@@ -27,7 +27,8 @@ type engine struct {
 	outcome chan outcome
 	ended   chan struct{}
 
-	vm *vm // nil while there is none; the goroutine's own
+	vm    *vm // nil while there is none; the goroutine's own, as calls is
+	calls int
 
 	mu         sync.Mutex
 	iso        *v8.Isolate        // what to stop; nil while there is none
@@ -201,14 +202,25 @@ func loadFailed(err error) error {
 	return &failed
 }
 
+// The heap is looked at after calls that failed or took long enough to fill it, and after some of the
+// others, for most of which looking would be a good part of what they cost.
+const (
+	lookEvery = 16
+	lookAfter = time.Millisecond
+)
+
 func (e *engine) call(t task, w *work) outcome {
+	began := time.Now()
 	result, err := e.vm.call(t.call, w)
 	after := taskCall
-	switch e.vm.health() {
-	case full:
-		after = taskTidy
-	case broken:
-		after = taskReload
+	e.calls++
+	if err != nil || e.calls%lookEvery == 0 || time.Since(began) > lookAfter {
+		switch e.vm.health() {
+		case full:
+			after = taskTidy
+		case broken:
+			after = taskReload
+		}
 	}
 	if !errors.Is(err, errStopped) {
 		return outcome{result: result, err: err, after: after}

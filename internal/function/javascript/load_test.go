@@ -29,7 +29,7 @@ func TestLoadRefuses(t *testing.T) {
 	for _, c := range []struct{ name, source, want string }{
 		{"syntax error", "(subject) => {\n  return 1 +;\n}", "echo.js:2:13 does not compile: SyntaxError: Unexpected token ';'"},
 		{"unfinished", "(subject) => {", "echo.js:1:15 does not compile: SyntaxError: Unexpected end of input"},
-		{"no function", "const x = 1;\n({handler: 1})", "echo.js: its last expression must be the function, but is object"},
+		{"no function", "const x = 1;\n({handler: 1})", "echo.js: its last expression, in a module its default export, must be the function, but is object"},
 		{"nothing", "", "must be the function, but is undefined"},
 		{"null", "null", "must be the function, but is null"},
 		{"throws", "const f = () => 1;\nnull.x;\nf", "echo.js:2:6 cannot be loaded, because its code throws: TypeError: Cannot read properties of null"},

@@ -42,7 +42,7 @@ func readProgram(cfg *function.Config) (*program, error) {
 		return nil, err
 	}
 	p := &program{}
-	p.set(cfg.Name+".js", string(text))
+	p.set(sourceName(cfg.Name), string(text))
 	return p, nil
 }
 
@@ -119,10 +119,14 @@ func (p *program) loadError(err error) error {
 	return function.Errorf(function.StatusBadRequest, "%s cannot be loaded: %s", p.code.name, oneLine(err.Error()))
 }
 
+// sourceName is how errors call a file that has no source map. The names that the command line makes of
+// files' names lack the period only.
+func sourceName(workload string) string { return strings.TrimSuffix(workload, "js") + ".js" }
+
 // missing says what a file lacks whose value is no function.
 func (p *program) missing(what string) string {
 	if p.isModule {
 		return fmt.Sprintf("its default export must be the function, but is %s; write: export default (subject, payload) => …", what)
 	}
-	return fmt.Sprintf("its last expression must be the function, but is %s; write: (subject, payload) => …", what)
+	return fmt.Sprintf("its last expression, in a module its default export, must be the function, but is %s; write: (subject, payload) => …", what)
 }

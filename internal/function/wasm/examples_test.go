@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/function/wasm/wasmtest"
 )
 
 // TestExamples builds and runs the functions of the examples folder.
@@ -33,10 +34,10 @@ func checkEcho(t *testing.T, path string) {
 
 // checkCounter checks that counts are kept by the host, not in the instance.
 func checkCounter(t *testing.T, path string) {
-	host := newStore()
+	host, cache := newStore(), t.TempDir()
 	var log []string
 	change := func(c *function.Config) {
-		c.Host = host
+		c.Host, c.CacheDir = host, cache
 		c.Log = func(l function.LogLine) { log = append(log, l.Text) }
 	}
 	rt := load(t, path, change)
@@ -62,5 +63,12 @@ func checkCounter(t *testing.T, path string) {
 	_, err := call(rt, function.Call{Subject: "count.a"})
 	if e := failure(t, err, 409); e.Message != "the key count.a is not a count" {
 		t.Errorf("the message = %q", e.Message)
+	}
+}
+
+// TestRustLibrary runs the tests of the crate nex-guest itself.
+func TestRustLibrary(t *testing.T) {
+	if err := wasmtest.TestRust("guest/rust"); err != nil {
+		t.Error(err)
 	}
 }

@@ -42,20 +42,35 @@ var findRust = sync.OnceValues(func() (toolchain, error) {
 	return toolchain{}, errNoRust
 })
 
+// cargoDir is where cargo builds. It is kept from one test process to the next, and cargo sees to it that
+// they take turns.
+func cargoDir() string { return filepath.Join(nextest.Root(), "bin", "cargo") }
+
+// run runs a cargo command in a folder.
+func (t toolchain) run(folder string, args ...string) error {
+	environ := []string{"RUSTC=" + t.rustc, "CARGO_TARGET_DIR=" + cargoDir()}
+	return run(folder, environ, t.cargo, append(args, "--offline", "--locked")...)
+}
+
+// TestRust runs the tests of the crate in a folder of this module, on this machine.
+func TestRust(folder string) error {
+	rust, err := findRust()
+	if err != nil {
+		return err
+	}
+	return rust.run(filepath.Join(nextest.Root(), folder), "test", "--lib")
+}
+
 func cargoBuild(name string) builder {
 	return builder{"rust " + name, func(folder, out string) error {
 		rust, err := findRust()
 		if err != nil {
 			return err
 		}
-		// Kept from one test process to the next; cargo sees to it that they take turns.
-		dir := filepath.Join(nextest.Root(), "bin", "cargo")
-		err = run(folder, []string{"RUSTC=" + rust.rustc, "CARGO_TARGET_DIR=" + dir},
-			rust.cargo, "build", "--release", "--offline", "--locked", "--target", rust.target)
-		if err != nil {
+		if err := rust.run(folder, "build", "--release", "--target", rust.target); err != nil {
 			return err
 		}
-		module, err := os.ReadFile(filepath.Join(dir, rust.target, "release", name+".wasm"))
+		module, err := os.ReadFile(filepath.Join(cargoDir(), rust.target, "release", name+".wasm"))
 		if err != nil {
 			return err
 		}
