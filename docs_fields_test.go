@@ -215,5 +215,5 @@ var fieldDocs = map[string]fieldDoc{
 
 	"Exit.code":   {"exit status; -1 when a signal ended the program", "", true},
 	"Exit.signal": {"the signal, such as `SIGKILL`", "", true},
-	"Exit.oom":    {"memory ran out, and the kernel killed the program", "", true},
+	"Exit.oom":    {"memory ran out: the kernel killed the program, or the function was over its bound", "", true},
 }

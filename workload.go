@@ -75,7 +75,7 @@ type Exit struct {
 	Code int `json:"code"`
 	// Signal is the name of the signal that ended the program, such as SIGKILL; empty if none did.
 	Signal string `json:"signal,omitempty"`
-	// OOM is set when the kernel killed the program because memory ran out.
+	// OOM is set when memory ran out: the kernel killed the program, or the function was over its bound.
 	OOM bool `json:"oom,omitempty"`
 }
 

@@ -221,13 +221,13 @@ func TestFunctionHostServices(t *testing.T) {
 func TestFunctionGarbage(t *testing.T) {
 	t.Parallel()
 	n := startFunction(t, `() => 'well'`)
-	for _, frame := range []string{"", "\xff", "\x05", "\x01\x01a\x01s\xff\xff\xff\xff\x0f", strings.Repeat("\xff", 100)} {
-		m, err := n.nc.Request(agentlink.TriggerSubject(n.id), []byte(frame), patience)
-		if err != nil {
+	for i, frame := range []string{"", "\xff", "\x00\x05", "\x00\x01\x01a\x01s\xff\xff\xff\xff\x0f", strings.Repeat("\xff", 100)} {
+		if err := n.nc.Publish(agentlink.TriggerSubject(n.id), []byte(frame)); err != nil {
 			t.Fatal(err)
 		}
-		if a, err := agentlink.ParseAnswer(m.Data); err != nil || a.Status != function.StatusFailed || a.Message == "" {
-			t.Errorf("the answer to %.10q = %+v, %v, want an error", frame, a, err)
+		n.await("answer to garbage", func() bool { return len(n.strays) > i })
+		if a := n.strays[i]; a.Status != function.StatusFailed || a.Message == "" {
+			t.Errorf("the answer to %.10q = %+v, want an error", frame, a)
 		}
 	}
 	if err := n.nc.Publish(agentlink.TriggerSubject(n.id), agentlink.AppendTrigger(nil, agentlink.Trigger{Timeout: patience})); err != nil {

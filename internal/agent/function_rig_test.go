@@ -110,22 +110,40 @@ func startFunction(t *testing.T, script string, edits ...func(*agentlink.Deploy)
 
 // calling is a call under way.
 type calling struct {
-	n   *node
-	sub *nats.Subscription
+	n      *node
+	number uint64
 }
 
 // trigger begins a call.
 func (n *node) trigger(t agentlink.Trigger) calling {
 	n.t.Helper()
-	inbox := nats.NewInbox()
-	sub, err := n.nc.SubscribeSync(inbox)
+	n.mu.Lock()
+	n.calls++
+	t.Number = n.calls
+	n.mu.Unlock()
+	if err := n.nc.Publish(agentlink.TriggerSubject(n.id), agentlink.AppendTrigger(nil, t)); err != nil {
+		n.t.Fatal(err)
+	}
+	return calling{n, t.Number}
+}
+
+// hearAnswer takes the answer to a call, of which there is one.
+func (n *node) hearAnswer(m *nats.Msg) {
+	a, err := agentlink.ParseAnswer(m.Data)
 	if err != nil {
-		n.t.Fatal(err)
+		n.t.Errorf("answer: %v", err)
 	}
-	if err := n.nc.PublishRequest(agentlink.TriggerSubject(n.id), inbox, agentlink.AppendTrigger(nil, t)); err != nil {
-		n.t.Fatal(err)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, twice := n.answers[a.Number]; twice {
+		n.t.Errorf("call %d was answered twice", a.Number)
 	}
-	return calling{n, sub}
+	if a.Number == 0 || a.Number > n.calls {
+		n.strays = append(n.strays, a)
+	} else {
+		n.answers[a.Number] = a
+	}
+	n.announce()
 }
 
 // call begins a call that may take its time.
@@ -134,16 +152,12 @@ func (n *node) call(payload string) calling {
 	return n.trigger(agentlink.Trigger{ID: "c-" + payload, Subject: "test.subject", Timeout: patience, Payload: []byte(payload)})
 }
 
-func (c calling) answer() agentlink.Answer {
+func (c calling) answer() (a agentlink.Answer) {
 	c.n.t.Helper()
-	m, err := c.sub.NextMsg(patience)
-	if err != nil {
-		c.n.t.Fatalf("no answer to a call: %v", err)
-	}
-	a, err := agentlink.ParseAnswer(m.Data)
-	if err != nil {
-		c.n.t.Fatal(err)
-	}
+	c.n.await("answer to a call", func() (ok bool) {
+		a, ok = c.n.answers[c.number]
+		return ok
+	})
 	return a
 }
 

@@ -69,17 +69,23 @@ type node struct {
 	exits   []nex.Exit
 	usage   []agentlink.Usage
 	asked   []hostRequest
+	calls   uint64                      // number of the last one
+	answers map[uint64]agentlink.Answer // by the number of the call
+	strays  []agentlink.Answer          // to what was no call
 }
 
 // startAgent starts an agent and returns when it has introduced itself. Edits change its process.
 func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	t.Helper()
-	n := &node{t: t, id: rand.Text(), dir: t.TempDir(), stderr: new(bytes.Buffer), ended: make(chan struct{}), changed: make(chan struct{})}
+	n := &node{t: t, id: rand.Text(), dir: t.TempDir(), stderr: new(bytes.Buffer), ended: make(chan struct{}), changed: make(chan struct{}), answers: map[uint64]agentlink.Answer{}}
 	n.server = natstest.Run(t, func(o *server.Options) {
 		o.JetStream, o.AlwaysEnableNonce, o.MaxPayload = false, true, agentlink.MaxFrameBytes
 	})
 	n.nc = natstest.Connect(t, n.server, nats.NoReconnect())
 	if _, err := n.nc.Subscribe(agentlink.HostSubjects(n.id), n.hear); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.nc.Subscribe(agentlink.AnswersSubject(n.id), n.hearAnswer); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.nc.Flush(); err != nil {

@@ -117,6 +117,7 @@ func (f *Function) Attach(agent Agent, digest string) error {
 	a := &attachment{f: f, agent: agent, ended: make(chan struct{})}
 	a.open.Store(int32(len(f.endpoints)))
 	conn := f.cfg.Services.conn
+	before := conn.LastError()
 	for _, e := range f.endpoints {
 		sub, err := a.subscribe(conn, e)
 		if err != nil {
@@ -125,7 +126,7 @@ func (f *Function) Attach(agent Agent, digest string) error {
 		}
 		a.subs = append(a.subs, sub)
 	}
-	if err := f.confirm(conn); err != nil {
+	if err := f.confirm(conn, before); err != nil {
 		a.drain()
 		return err
 	}
@@ -156,9 +157,9 @@ func (a *attachment) subscribe(conn *nats.Conn, e *endpoint) (*nats.Subscription
 }
 
 // confirm waits until the server has taken in the subscriptions, and returns an error if it does not
-// allow one of them. While the server is away there is nobody to ask; the client subscribes when it
+// allow one of them; before is the connection's last error before that. While the server is away there is nobody to ask; the client subscribes when it
 // is back.
-func (f *Function) confirm(conn *nats.Conn) error {
+func (f *Function) confirm(conn *nats.Conn, before error) error {
 	if !conn.IsConnected() {
 		return nil
 	}
@@ -167,7 +168,7 @@ func (f *Function) confirm(conn *nats.Conn) error {
 		return fmt.Errorf("register the trigger subjects with the NATS server: %w", err)
 	}
 	last := conn.LastError()
-	if !errors.Is(last, nats.ErrPermissionViolation) {
+	if last == before || !errors.Is(last, nats.ErrPermissionViolation) {
 		return nil
 	}
 	for _, e := range f.endpoints {
