@@ -1,3 +1,5 @@
+/// <reference path="../../guest/javascript/nex.d.ts" />
+
 // A function that uses all four host services: each message signs the guest book. The book is kept in
 // a key-value bucket and its pages in an object store, both the function's own; every entry is
 // announced as a message, and told to a web hook if there is one.
@@ -6,8 +8,9 @@
 //   nats req guestbook.sign Ada
 const pageLength = 10;
 
+/** @type {NexFunction} */
 (subject, payload) => {
-  const { kv, objectStore, messaging, http } = this.hostServices;
+  const { kv, objectStore, messaging, http } = hostServices;
   const name = new TextDecoder().decode(payload).trim();
   if (!name) {
     throw Object.assign(new Error("send your name"), { code: 400 });
@@ -19,7 +22,7 @@ const pageLength = 10;
 
   if (number % pageLength === 0) { // a full page is kept as one object
     const guests = kv.keys().filter((key) => key.startsWith("guest."));
-    objectStore.put(`page-${number / pageLength}`, guests.map((key) => String.fromCharCode(...kv.get(key))).join("\n"));
+    objectStore.put(`page-${number / pageLength}`, guests.map((key) => String.fromCharCode(...(kv.get(key) ?? []))).join("\n"));
     guests.forEach((key) => kv.delete(key));
   }
 

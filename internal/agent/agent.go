@@ -143,7 +143,7 @@ func (a *agent) await(ctx context.Context) (work, error) {
 				return w, nil
 			}
 			// What becomes of an agent without a workload is the node's decision.
-			a.cfg.Logger.Error("workload not started", attrWorkload, d.WorkloadID, attrError, err)
+			a.cfg.Logger.Info("workload not started", attrWorkload, d.WorkloadID, attrError, err)
 			d.reply <- refusal(err)
 		}
 	}

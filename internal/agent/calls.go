@@ -166,12 +166,8 @@ func (f *functionWork) guarded(ctx context.Context, c function.Call) (result fun
 }
 
 func checkHeader(h function.Header) error {
-	for name, values := range h {
-		for _, value := range values {
-			if err := agentlink.CheckHeader(name, value); err != nil {
-				return function.Errorf(function.StatusFailed, "the function's result cannot be sent: %v", err)
-			}
-		}
+	if err := agentlink.CheckAnswerHeader(h); err != nil {
+		return function.Errorf(function.StatusFailed, "the function's result cannot be sent: %v", err)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func AppendTrigger(b []byte, t Trigger) []byte {
 // ParseTrigger is the inverse of AppendTrigger. Its payload is part of b.
 func ParseTrigger(b []byte) (Trigger, error) {
 	p := parser{rest: b}
-	t := Trigger{Number: p.uint(), Timeout: p.duration(), ID: p.string(), Subject: p.string(), Header: p.header()}
+	t := Trigger{Number: p.uint(), Timeout: p.duration(), ID: p.string(), Subject: p.string(), Header: p.header(checkHeader)}
 	t.Payload = p.rest
 	return t, p.finish("call")
 }
@@ -76,10 +76,11 @@ func AppendAnswer(b []byte, a Answer) []byte {
 
 // ParseAnswer is the inverse of AppendAnswer. Its payload is part of b. With an error, the answer has no
 // more than its number, 0 if that cannot be read either. A status is 0 or from 400 to
-// 599, and a header has only names and values that a NATS message can carry.
+// 599, and a header as [CheckAnswerHeader] has it.
 func ParseAnswer(b []byte) (Answer, error) {
 	p := parser{rest: b}
-	a := Answer{Number: p.uint(), Status: p.status(), Message: p.string(), Header: p.header()}
+	headers := answerHeader{left: maxAnswerHeader}
+	a := Answer{Number: p.uint(), Status: p.status(), Message: p.string(), Header: p.header(headers.check)}
 	a.Payload = p.rest
 	if err := p.finish("answer"); err != nil {
 		return Answer{Number: a.Number}, err

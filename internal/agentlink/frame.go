@@ -122,7 +122,8 @@ func (p *parser) status() int {
 	return int(n)
 }
 
-func (p *parser) header() function.Header {
+// header parses a header, each pair of which check takes or refuses.
+func (p *parser) header(check func(name, value string) error) function.Header {
 	pairs := p.uint()
 	if pairs > uint64(len(p.rest))/2 { // a pair takes two bytes at least
 		p.fail(errTruncated)
@@ -135,7 +136,7 @@ func (p *parser) header() function.Header {
 	for range pairs {
 		name, value := p.string(), p.string()
 		if p.err == nil {
-			p.err = CheckHeader(name, value)
+			p.err = check(name, value)
 		}
 		if p.err != nil {
 			p.rest = nil
@@ -146,8 +147,42 @@ func (p *parser) header() function.Header {
 	return h
 }
 
-// CheckHeader returns an error if a NATS message cannot carry the header.
-func CheckHeader(name, value string) error {
+// maxAnswerHeader bounds the bytes of the headers of an answer.
+const maxAnswerHeader = 64 << 10
+
+// CheckAnswerHeader returns an error if an answer cannot carry the header: a message cannot, it is for
+// NATS servers and clients to set, or all headers together are too large.
+func CheckAnswerHeader(h function.Header) error {
+	c := answerHeader{left: maxAnswerHeader}
+	for name, values := range h {
+		for _, value := range values {
+			if err := c.check(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// answerHeader checks the headers of one answer, one after the other.
+type answerHeader struct{ left int }
+
+func (c *answerHeader) check(name, value string) error {
+	c.left -= len(name) + len(value)
+	lower := strings.ToLower(name)
+	switch {
+	case c.left < 0:
+		return fmt.Errorf("its headers are larger than %d bytes", maxAnswerHeader)
+	case strings.HasPrefix(lower, "nats-trace-"): // a server publishes where they say
+		return fmt.Errorf("the header %s is for NATS", name)
+	case lower == "status" || lower == "description": // clients take them for what the server says
+		return fmt.Errorf("the header %s is for NATS", name)
+	}
+	return checkHeader(name, value)
+}
+
+// checkHeader returns an error if a NATS message cannot carry the header.
+func checkHeader(name, value string) error {
 	for _, c := range []byte(name) {
 		if c <= ' ' || c >= 0x7f || c == ':' {
 			return fmt.Errorf("the header name %q has a character that it may not have", name)

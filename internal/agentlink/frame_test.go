@@ -67,6 +67,9 @@ func TestAnswerFrameRefused(t *testing.T) {
 		"line break in value":    header("a", "x\r\nb: y"),
 		"line feed in name":      header("a\nb", "x"),
 		"NUL in value":           header("a", "\x00"),
+		"trace of a server":      header("nats-Trace-Dest", "$NEX.LAMEDUCK.N"),
+		"status of a server":     header("Status", "503"),
+		"large header":           header("a", strings.Repeat("x", 64<<10)),
 	} {
 		if a, err := agentlink.ParseAnswer(frame); err == nil {
 			t.Errorf("%s: ParseAnswer = %+v, want an error", name, a)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +26,11 @@ type localArtifact struct {
 
 // openArtifact opens a file and finds out what it is. The caller closes it.
 func openArtifact(path string) (_ *localArtifact, err error) {
-	if stat, err := os.Stat(path); err != nil || !stat.Mode().IsRegular() {
+	stat, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, usagef("there is no file %s", path)
+	}
+	if err != nil || !stat.Mode().IsRegular() {
 		return nil, usagef("%s is no file that can be uploaded: give a program, a .js, .ts or a .wasm file", path)
 	}
 	f, err := os.Open(path)
@@ -37,8 +42,7 @@ func openArtifact(path string) (_ *localArtifact, err error) {
 			f.Close()
 		}
 	}()
-	stat, err := f.Stat()
-	if err != nil {
+	if stat, err = f.Stat(); err != nil {
 		return nil, err
 	}
 	a := &localArtifact{file: f, content: f, size: stat.Size()}

@@ -78,12 +78,16 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 }
 
 // relieve deploys a function and then stops those that it replaces: they share their calls as long as
-// both are there, so that no call is without an answer, and a function that cannot be loaded takes
+// both are there, so that no call is without an answer, and a function that is not loaded takes
 // nothing away.
 func (c *devrunCommand) relieve(ctx context.Context, s *session, cl *client.Client, d client.Deployment, running []locatedWorkload) error {
 	answer, err := c.deploy(ctx, s, cl, d)
-	if answer.ID == "" {
-		return err // it was refused
+	if answer.ID == "" || answer.State.Ended() {
+		return err // it was refused, or could not be loaded
+	}
+	if answer.State == nex.StateStarting {
+		c.keep(s, running)
+		return err
 	}
 	kept := c.stop(ctx, s, cl, d, running)
 	if kept == nil {
@@ -95,6 +99,15 @@ func (c *devrunCommand) relieve(ctx context.Context, s *session, cl *client.Clie
 		return fmt.Errorf("%w; the new one, %s, could not be stopped again: %w", kept, answer.ID, err)
 	}
 	return kept
+}
+
+// keep says what goes on running beside a new workload that may or may not run soon.
+func (c *devrunCommand) keep(s *session, running []locatedWorkload) {
+	for _, w := range running {
+		if !w.State.Ended() {
+			s.say("The workload that it replaces still runs: stop it with nex stop %s once the new one runs", w.ID)
+		}
+	}
 }
 
 // uploadAndPlace finds a node and then uploads, so that what no node takes is not left in the store.

@@ -22,6 +22,8 @@ func (f functionFlags) checkFunction(t nex.WorkloadType) error {
 		return usagef("--max_concurrency must be between 0 and %d", nex.MaxConcurrency)
 	case f.CallTimeout < 0 || f.CallTimeout > longest:
 		return usagef("--call_timeout must be between 0s and %s", longest)
+	case f.CallTimeout != 0 && f.CallTimeout < time.Millisecond:
+		return usagef("--call_timeout must be at least 1ms, or 0s for the node's default")
 	case t.Function() && len(f.TriggerSubjects) == 0:
 		return usagef("a function without a trigger can never be called: give the subject that it answers with --trigger_subject")
 	case t.Function():

@@ -93,7 +93,8 @@ For example:
 func (*runCommand) Help() string {
 	return `For example:
 
-    nex run nats://MYBUCKET/echoservice NBS3Y3NWXLTFNC73XMVD6USFJF2H5QXTLEJQNOPEBPYDUDVB5YYYZOGI`
+    nex run nats://MYBUCKET/echoservice NBS3Y3NWXLTFNC73XMVD6USFJF2H5QXTLEJQNOPEBPYDUDVB5YYYZOGI
+    nex run nats://MYBUCKET/echofunction.js NBS3Y3NWXLTFNC73XMVD6USFJF2H5QXTLEJQNOPEBPYDUDVB5YYYZOGI --trigger_subject=js.echo`
 }
 
 // Help is printed below the summary.

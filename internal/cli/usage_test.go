@@ -43,7 +43,8 @@ func TestWrongUsage(t *testing.T) {
 		{"not one of few, or none", "node probe --min-sandbox=chroot", `--min-sandbox must be none, gvisor or microvm, not "chroot"`, "nex node probe"},
 		{"argument not one of few", "completion tcsh", `<shell> must be bash, zsh or fish, not "tcsh"`, "nex completion"},
 		{"not one of few, of a global flag", "version --loglevel=all", `--loglevel must be debug, info, warn or error, not "all"`, "nex version"},
-		{"no file", "devrun ./does-not-exist", filepath.Join(workingDir(t), "does-not-exist") + " is no file that can be uploaded: give a program, a .js, .ts or a .wasm file", "nex devrun"},
+		{"no file", "devrun ./does-not-exist", "there is no file " + filepath.Join(workingDir(t), "does-not-exist"), "nex devrun"},
+		{"not a file", "devrun ./testdata", filepath.Join(workingDir(t), "testdata") + " is no file that can be uploaded: give a program, a .js, .ts or a .wasm file", "nex devrun"},
 		{"function without a trigger", "run nats://B/fn.js N", "a function without a trigger can never be called: give the subject that it answers with --trigger_subject", "nex run"},
 		{"function by its type", "run nats://B/fn N --type=wasm", "a function without a trigger can never be called: give the subject that it answers with --trigger_subject", "nex run"},
 		{"module without a trigger", "run nats://B/fn.mjs N", "a function without a trigger can never be called: give the subject that it answers with --trigger_subject", "nex run"},
@@ -53,6 +54,8 @@ func TestWrongUsage(t *testing.T) {
 		{"too many calls", "run nats://B/fn.js N --trigger_subject=x --max_concurrency=1025", "--max_concurrency must be between 0 and 1024", "nex run"},
 		{"fewer than no calls", "run nats://B/fn.js N --trigger_subject=x --max_concurrency=-1", "--max_concurrency must be between 0 and 1024", "nex run"},
 		{"too long a call", "run nats://B/fn.js N --trigger_subject=x --call_timeout=5m1ms", "--call_timeout must be between 0s and 5m0s", "nex run"},
+		{"too short a call", "run nats://B/fn.js N --trigger_subject=x --call_timeout=999us", "--call_timeout must be at least 1ms, or 0s for the node's default", "nex run"},
+		{"function with arguments", "run nats://B/fn.js N --trigger_subject=x --argv=y", "a function has no arguments, it is called with subject and payload: leave --argv away, or give an environment variable, name=value", "nex run"},
 		{"not a script", "run nats://B/fn.TS N --trigger_subject=x", "a node cannot run .ts artifacts: deploy the file with nex devrun, which makes a script of it, or say with --type v8 that it is one", "nex run"},
 		{"no environment variable", "devrun main_test.go NAME", `"NAME" is no environment variable: write name=value`, "nex devrun"},
 	}

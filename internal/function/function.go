@@ -85,6 +85,9 @@ type Config struct {
 	MaxResultBytes int
 	// CacheDir is where compiled code may be kept, shared by the runtimes of a machine; optional.
 	CacheDir string
+	// CacheMaxBytes bounds what CacheDir holds: compiled code that was not used for longest goes first.
+	// Optional; 0 is 1 GiB.
+	CacheMaxBytes int64
 	// Host answers host service requests.
 	Host Host
 	// Log takes what the function prints. It is safe for concurrent use and does not block for long.

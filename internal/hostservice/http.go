@@ -101,9 +101,9 @@ func (c *caller) newRequest(ctx context.Context, v hostapi.HTTPRequest, body []b
 	case v.Method == http.MethodConnect:
 		return nil, hostapi.Errorf(hostapi.CodeInvalid, "the HTTP method CONNECT makes tunnels, which a function cannot use")
 	case v.TimeoutMs < 0:
-		return nil, hostapi.Errorf(hostapi.CodeInvalid, "timeout_ms is %d: it cannot be negative", v.TimeoutMs)
+		return nil, hostapi.Errorf(hostapi.CodeInvalid, "the timeout is %d ms: it cannot be negative", v.TimeoutMs)
 	case v.Redirect != "" && v.Redirect != redirectFollow && v.Redirect != redirectError && v.Redirect != redirectManual:
-		return nil, hostapi.Errorf(hostapi.CodeInvalid, "redirect is %q: it is follow, error or manual", clip(v.Redirect))
+		return nil, hostapi.Errorf(hostapi.CodeInvalid, "%q is no way to treat redirects: there are follow, error and manual", clip(v.Redirect))
 	case int64(len(body)) > c.maxBody:
 		return nil, hostapi.Errorf(hostapi.CodeTooLarge, "the body of the request has %d bytes, more than the %d that are allowed", len(body), c.maxBody)
 	}

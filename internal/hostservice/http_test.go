@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -73,7 +74,7 @@ func TestHTTP(t *testing.T) {
 		if req.method != method || req.body != "\x00body" || req.length != 5 {
 			t.Errorf("%s: the server sees %s %q, %d bytes", method, req.method, req.body, req.length)
 		}
-		if want := "/a%2Fb/../c;d?q=a+b%20c&&=&x=%zz&y='\"<>{}|ä"; req.uri != want {
+		if want := "/a%2Fb/../c;d?q=a+b%20c&&=&x=%zz&y='\"<>{}|%C3%A4"; req.uri != want {
 			t.Errorf("%s: the server sees %q, want %q", method, req.uri, want)
 		}
 		one := slices.Sorted(slices.Values(req.header["X-One"]))
@@ -103,6 +104,37 @@ func TestHTTP(t *testing.T) {
 		if want := "\x00answer"; method != "HEAD" && string(res.Body) != want {
 			t.Errorf("%s: body %q", method, res.Body)
 		}
+	}
+}
+
+// Only what cannot be sent as it is written is encoded, also where a server redirects to.
+func TestHTTPEncodes(t *testing.T) {
+	d := webDesk(t)
+	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		if to := r.FormValue("to"); to != "" {
+			w.Header()["Location"] = []string{to}
+			w.WriteHeader(http.StatusFound)
+			return
+		}
+		_, _ = io.WriteString(w, r.RequestURI)
+	})
+	for written, sent := range map[string]string{
+		"/?y=é":                "/?y=%C3%A9",
+		"/é?x":                 "/%C3%A9?x",
+		"/a%2Fé%2f!$&'()*+,;=": "/a%2F%C3%A9%2f!$&'()*+,;=",
+		"/a%2F\"b c\"?d=\"":    "/a%2F%22b%20c%22?d=\"",
+		"/😀?%F0%9f%98%80=😀":    "/%F0%9F%98%80?%F0%9f%98%80=%F0%9F%98%80",
+		"/%c3%a9/~?%c3%a9":     "/%c3%a9/~?%c3%a9",
+		"/?":                   "/?",
+		"?é":                   "/?%C3%A9",
+	} {
+		if res := must(t, d, "http", "request", get(url+written), ""); string(res.Body) != sent {
+			t.Errorf("%q is sent as %q, want %q", written, res.Body, sent)
+		}
+	}
+	to := url + "/?to=" + neturl.QueryEscape("/é?y=é&z=%zz")
+	if res := must(t, d, "http", "request", get(to), ""); string(res.Body) != "/%C3%A9?y=%C3%A9&z=%zz" {
+		t.Errorf("after a redirect %q is sent", res.Body)
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nex-engine/nex/internal/hostapi"
 )
@@ -13,7 +15,8 @@ import (
 // maxURLBytes bounds a URL, as many servers do.
 const maxURLBytes = 16 << 10
 
-// parseURL parses a URL that can be called. What it has after the host is sent as it is written.
+// parseURL parses a URL that can be called. What it has after the host is sent as it is written, but for
+// what cannot be sent so.
 func parseURL(s string) (*url.URL, *hostapi.Error) {
 	if len(s) > maxURLBytes {
 		return nil, hostapi.Errorf(hostapi.CodeInvalid, "the URL has %d bytes, more than %d", len(s), maxURLBytes)
@@ -22,7 +25,33 @@ func parseURL(s string) (*url.URL, *hostapi.Error) {
 	if err != nil {
 		return nil, hostapi.Errorf(hostapi.CodeInvalid, "the URL cannot be parsed: write it like https://example.com/path?query")
 	}
+	encodeURL(u)
 	return u, checkURL(u)
+}
+
+// encodeURL percent-encodes in path and query what is not ASCII, and in the path what package url would
+// encode, which would then decode and change the rest of it too.
+func encodeURL(u *url.URL) {
+	u.RawPath = percentEncode(u.RawPath, "\"<>\\^`{|} ")
+	u.RawQuery = percentEncode(u.RawQuery, "")
+}
+
+// percentEncode encodes the bytes that are not ASCII, and those that are in also.
+func percentEncode(s, also string) string {
+	const hex = "0123456789ABCDEF"
+	encode := func(c byte) bool { return c >= utf8.RuneSelf || strings.IndexByte(also, c) >= 0 }
+	if !slices.ContainsFunc([]byte(s), encode) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if encode(c) {
+			b.Write([]byte{'%', hex[c>>4], hex[c&0xf]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 func checkURL(u *url.URL) *hostapi.Error {
@@ -104,6 +133,7 @@ func (x *exchange) checkRedirect(req *http.Request, via []*http.Request) error {
 			req.Header.Del(name)
 		}
 	}
+	encodeURL(req.URL)
 	x.redirected = true
 	return nil
 }

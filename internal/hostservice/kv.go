@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -127,8 +128,8 @@ func checkKey(key string) *hostapi.Error {
 	case strings.HasPrefix(key, ".") || strings.HasSuffix(key, ".") || strings.Contains(key, ".."):
 		return hostapi.Errorf(hostapi.CodeInvalid, "the key %q has a dot at its begin or end, or two in a row", clip(key))
 	}
-	for _, c := range []byte(key) {
-		if !isLetterOrDigit(c) && !strings.ContainsRune("-/_=.", rune(c)) {
+	for _, c := range key {
+		if c >= utf8.RuneSelf || !isLetterOrDigit(byte(c)) && !strings.ContainsRune("-/_=.", c) {
 			return hostapi.Errorf(hostapi.CodeInvalid, "the key %q has %q in it: a key has letters, digits, and - / _ = . only", clip(key), c)
 		}
 	}

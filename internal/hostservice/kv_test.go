@@ -179,6 +179,7 @@ func TestKVKeysRefused(t *testing.T) {
 			refused(t, r.Desk, "kv", method, key(k), "", hostapi.CodeInvalid, "key")
 		}
 	}
+	refused(t, r.Desk, "kv", "set", key("schlüssel"), "", hostapi.CodeInvalid, `"schlüssel" has 'ü' in it`)
 	long := strings.Repeat("k", hostapi.MaxKeyBytes)
 	must(t, r.Desk, "kv", "set", key(long), "v")
 	if got := must(t, r.Desk, "kv", "get", key(long), ""); string(got.Body) != "v" {

@@ -73,7 +73,7 @@ func (m messenger) message(v hostapi.MessageRequest, payload []byte) (*nats.Msg,
 		return nil, err
 	}
 	if v.TimeoutMs < 0 {
-		return nil, hostapi.Errorf(hostapi.CodeInvalid, "timeout_ms is %d: it cannot be negative", v.TimeoutMs)
+		return nil, hostapi.Errorf(hostapi.CodeInvalid, "the timeout is %d ms: it cannot be negative", v.TimeoutMs)
 	}
 	if entry, ok := m.denied.match(v.Subject); ok {
 		return nil, hostapi.Errorf(hostapi.CodeDenied, "the subject %q may not be used: %s is denied to functions", clip(v.Subject), entry)
@@ -103,7 +103,7 @@ func (m messenger) explain(ctx context.Context, err error, subject string) *host
 	case !m.nc.IsConnected():
 		return hostapi.Errorf(hostapi.CodeUnavailable, "messaging is unavailable: the node has no connection to NATS at the moment")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return hostapi.Errorf(hostapi.CodeTimeout, "no answer on %q in time: give it more with timeout_ms, or see to who listens there", clip(subject))
+		return hostapi.Errorf(hostapi.CodeTimeout, "no answer on %q in time: allow more time, or see to who listens there", clip(subject))
 	}
 	return hostapi.Errorf(hostapi.CodeUnavailable, "the message to %q could not be sent: %v", clip(subject), err)
 }

@@ -79,7 +79,7 @@ func TestRequestTimeouts(t *testing.T) {
 	r.serve(t, "slow", func(m *nats.Msg) {
 		time.AfterFunc(200*time.Millisecond, func() { _ = m.Respond([]byte("late")) })
 	})
-	refused(t, r.Desk, "messaging", "request", subject("slow"), "", hostapi.CodeTimeout, `"slow"`, "timeout_ms")
+	refused(t, r.Desk, "messaging", "request", subject("slow"), "", hostapi.CodeTimeout, `"slow"`, "allow more time")
 	if res := must(t, r.Desk, "messaging", "request", hostapi.MessageRequest{Subject: "slow", TimeoutMs: 10_000}, ""); string(res.Body) != "late" {
 		t.Errorf("answer %q", res.Body)
 	}
@@ -90,7 +90,7 @@ func TestRequestTimeouts(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Error("the answer came after the deadline: the function has no time to look at it")
 	}
-	refused(t, r.Desk, "messaging", "request", hostapi.MessageRequest{Subject: "slow", TimeoutMs: -1}, "", hostapi.CodeInvalid, "timeout_ms")
+	refused(t, r.Desk, "messaging", "request", hostapi.MessageRequest{Subject: "slow", TimeoutMs: -1}, "", hostapi.CodeInvalid, "the timeout is -1 ms")
 }
 
 func TestMessagesRefused(t *testing.T) {
@@ -231,7 +231,7 @@ func TestRequestManyFlood(t *testing.T) {
 				}
 			})
 			_, err := call(t.Context(), r.Desk, "messaging", "request_many", `{"subject":"flood","timeout_ms":20000}`, "")
-			wantError(t, err, hostapi.CodeTooLarge, "8388608", "max_messages")
+			wantError(t, err, hostapi.CodeTooLarge, "8388608", "ask for fewer")
 		})
 	}
 }

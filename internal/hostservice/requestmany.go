@@ -31,7 +31,7 @@ func (m messenger) requestMany(ctx context.Context, r hostapi.Request) (hostapi.
 		return hostapi.Response{}, err
 	}
 	if v.MaxMessages < 0 || v.StallMs < 0 {
-		return hostapi.Response{}, hostapi.Errorf(hostapi.CodeInvalid, "max_messages is %d and stall_ms is %d: they cannot be negative", v.MaxMessages, v.StallMs)
+		return hostapi.Response{}, hostapi.Errorf(hostapi.CodeInvalid, "it is to end after %d answers, or %d ms without one: neither can be negative", v.MaxMessages, v.StallMs)
 	}
 	ctx, cancel := context.WithTimeout(ctx, milliseconds(v.TimeoutMs, m.timeoutMany))
 	defer cancel()
@@ -87,7 +87,7 @@ func (m messenger) collect(ctx context.Context, sub *nats.Subscription, v hostap
 }
 
 func tooMany(subject string) *hostapi.Error {
-	return hostapi.Errorf(hostapi.CodeTooLarge, "the answers on %q together have more than %d bytes: ask for fewer with max_messages", clip(subject), hostapi.MaxMessageBytes)
+	return hostapi.Errorf(hostapi.CodeTooLarge, "the answers on %q together have more than %d bytes: ask for fewer", clip(subject), hostapi.MaxMessageBytes)
 }
 
 // next waits for an answer, and after the first one no longer than stall, if that is more than 0.

@@ -4,6 +4,14 @@
 // A script's last expression is the function. A plain script is that already and stays as it is, byte
 // for byte. Of a module the default export is the function, of a CommonJS module module.exports.
 //
+// What a .js file is shows in it: import, export and require make a module of it, and so does a
+// statement of its own that sets module.exports or exports. That a library within it would do so, in
+// a function or if they are there, does not, unless nothing comes after it: a script may contain such
+// a library, and call eval. A .cjs file always is a CommonJS module.
+//
+// Packages are taken as for browsers, the web platform being what functions have, and as for
+// production. Nothing is imported from other machines.
+//
 // What comes out depends on the files alone: nothing is written, fetched or run.
 package jsbundle
 
@@ -50,7 +58,7 @@ func Build(path string) (*Script, error) {
 		return nil, err
 	}
 	dir := filepath.Dir(path)
-	alone, err := run(dir, options(absolute))
+	alone, err := run(dir, looking(options(absolute)))
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +66,17 @@ func Build(path string) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	isModule := joined.format == "cjs" || len(alone.exports) > 0 || joined.imports > 0
+	exporting := exportingOf(alone.code)
+	isCommonJS := joined.format == "cjs" && (ending(path) == ".cjs" || exporting.commonJS())
+	isModule := isCommonJS || len(alone.exports) > 0 || joined.imports > 0
 	switch {
 	case endings[ending(path)] && !isModule:
 		return &Script{Code: content, Plain: true, Warnings: joined.warnings}, nil
-	case joined.format != "cjs" && !slices.Contains(alone.exports, "default"):
+	case isCommonJS:
+		if err := exporting.check(path); err != nil {
+			return nil, err
+		}
+	case !slices.Contains(alone.exports, "default"):
 		return nil, fmt.Errorf("%s has no default export, which is the function to call: write export default (subject, payload) => …", path)
 	}
 	return &Script{Code: joined.code, Warnings: joined.warnings}, nil
@@ -78,7 +92,7 @@ func options(absolute string) api.BuildOptions {
 		EntryPoints:   []string{absolute},
 		AbsWorkingDir: dir,
 		Outfile:       filepath.Join(dir, "bundle.js"), // never written; sources are named relative to it
-		Platform:      api.PlatformNeutral,
+		Platform:      api.PlatformBrowser,
 		Target:        api.ES2023,
 		LogLevel:      api.LogLevelSilent,
 		Metafile:      true,
@@ -94,9 +108,11 @@ func bundling(absolute string) api.BuildOptions {
 	// The value of the script. A CommonJS module that was an ES module once says so.
 	o.Footer = map[string]string{"js": fmt.Sprintf("%[1]s?.__esModule ? %[1]s.default : %[1]s;", global)}
 	// Functions find what they are given in this, also an arrow function, which has that of the module.
-	o.Define = map[string]string{"this": "globalThis"}
-	o.MainFields = []string{"module", "main"}
-	o.Conditions = []string{"nex", "worker"} // besides import or require, and default
+	// Packages ask for NODE_ENV.
+	o.Define = map[string]string{"this": "globalThis", "process.env.NODE_ENV": `"production"`}
+	o.MainFields = []string{"browser", "module", "main"}
+	o.Conditions = []string{"nex", "worker", "browser"} // besides import or require, and default
+	o.Plugins = []api.Plugin{noURLs}
 	o.Loader = map[string]api.Loader{
 		".txt": api.LoaderText, ".md": api.LoaderText, ".html": api.LoaderText, ".sql": api.LoaderText,
 		".css": api.LoaderNone, ".module.css": api.LoaderNone,
@@ -153,7 +169,7 @@ func run(dir string, o api.BuildOptions) (*built, error) {
 		}
 	}
 	for _, w := range result.Warnings {
-		b.warnings = append(b.warnings, sentence(dir, w.Location, w.Text))
+		b.warnings = append(b.warnings, warning(dir, w))
 	}
 	return b, nil
 }

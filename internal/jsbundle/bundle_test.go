@@ -160,6 +160,15 @@ func TestWarning(t *testing.T) {
 	}
 }
 
+// import.meta is there and empty, which is told in words about functions.
+func TestImportMeta(t *testing.T) {
+	s := build(t, "good/meta.mjs")
+	want := filepath.Join("testdata", "good", "meta.mjs") + ":1:22: import.meta is empty in a function"
+	if len(s.Warnings) != 1 || !strings.HasPrefix(s.Warnings[0], want) || strings.Contains(s.Warnings[0], "iife") {
+		t.Errorf("the warnings are %q, want one of %s", s.Warnings, want)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
 		file  string
@@ -180,6 +189,8 @@ func TestErrors(t *testing.T) {
 		{"icon.js", ":1:18: ", []string{".png", "JSON or text"}},
 		{"await.mjs", ":1:16: ", []string{"cannot await outside"}},
 		{"missingname.js", ":1:17: ", []string{"thrice"}},
+		{"url.js", ":2:15: ", []string{`"https://example.com/x.js" is on another machine`, "download it, or use a package"}},
+		{"urllater.mjs", ":1:29: ", []string{`"//example.com/x.js" is on another machine`}},
 		{"nothing.js", "", []string{"no such file"}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {

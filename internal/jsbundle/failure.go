@@ -25,6 +25,23 @@ func failure(dir string, m api.Message) error {
 	return errors.New(sentence(dir, m.Location, text))
 }
 
+// warning makes a sentence of the bundler's warning.
+func warning(dir string, m api.Message) string {
+	text := m.Text
+	if strings.HasPrefix(text, `"import.meta"`) {
+		text = "import.meta is empty in a function, which has no address: import the file that is needed, or give the address in the environment"
+	}
+	return sentence(dir, m.Location, text)
+}
+
+// noURLs refuses to import from other machines, which the bundler would leave to the runtime.
+var noURLs = api.Plugin{Name: "no-urls", Setup: func(build api.PluginBuild) {
+	build.OnResolve(api.OnResolveOptions{Filter: `^(https?:)?//`}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
+		text := fmt.Sprintf("%q is on another machine, which nothing is imported from: download it, or use a package", args.Path)
+		return api.OnResolveResult{Errors: []api.Message{{Text: text}}}, nil
+	})
+}}
+
 // unresolved says what is the matter with an import that leads nowhere.
 func unresolved(name string, notes []api.Note) string {
 	switch {

@@ -32,6 +32,7 @@ func TestScriptsRun(t *testing.T) {
 		{"good/arrow.mjs", "key", "the value of key"},
 		{"good/common.cjs", "hello", "HELLO"},
 		{"good/common.js", "x", "test.subject"},
+		{"good/browser.mjs", "x", "id digest0 stamp"},
 		{"good/alias.mts", "x", "test.subjecttest.subject"},
 		{"typed/fn.ts", `{"id":7}`, "7:Large"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,8 +30,6 @@ const (
 	// what belongs to a call but not to its heap, such as payloads.
 	baseMemory   = 128 << 20
 	memoryBeside = 64 << 20
-	// resultHeaders is what is kept free for the headers of a result.
-	resultHeaders = 4 << 10
 )
 
 // functions gives functions their triggers and host services. It is safe for concurrent use.
@@ -72,12 +71,21 @@ func (n *node) openFunctions(ctx context.Context) (*functions, error) {
 	return f, nil
 }
 
+// settingNames makes of the flags that connection errors name the settings that requests and
+// configuration have.
+var settingNames = strings.NewReplacer(
+	"start one with nex up, or name one with --server", "check nats_url",
+	"give --user and --password, --creds or --nkey, or a --context that has them", "give nats_user_jwt and nats_user_seed",
+	"--jwt and --seed", "nats_user_jwt and nats_user_seed",
+	"--server", "nats_url",
+)
+
 // connect makes a connection that lives until it is closed.
 func (f *functions) connect(ctx context.Context, what string, c *nex.Connection) (*nats.Conn, error) {
 	settings := natsconn.Settings{Server: c.URL, UserJWT: c.UserJWT, UserSeed: c.UserSeed, NoContext: true, ConnName: "nex " + what}
 	nc, err := settings.Connect(ctx, natsconn.LongLived(f.node.log)...)
 	if err != nil {
-		return nil, nex.Errorf(nex.CodeConnectionFailed, "the connection for %s could not be made: %v", what, err)
+		return nil, nex.Errorf(nex.CodeConnectionFailed, "the connection for %s could not be made: %s", what, settingNames.Replace(err.Error()))
 	}
 	return nc, nil
 }
@@ -130,18 +138,19 @@ func callTimeout(spec workload.Spec, s config.Functions) time.Duration {
 // settings say how an agent runs the function.
 func (f *functions) settings(spec workload.Spec, maxPayload int64) agentlink.Function {
 	s := f.node.cfg.Settings
+	usual := s.Functions.MaxConcurrency
+	if usual == 0 {
+		usual = f.processors()
+	}
 	concurrency := spec.MaxConcurrency
 	if concurrency == 0 {
-		concurrency = s.Functions.MaxConcurrency
-	}
-	if concurrency == 0 {
-		concurrency = f.processors()
+		concurrency = usual
 	}
 	memory := int64(s.Functions.MemoryMiB) << 20
 	return agentlink.Function{
 		Concurrency: concurrency, Queue: s.Functions.QueueSize,
-		MemoryBytes: memory, ProcessBytes: baseMemory + int64(concurrency)*(memory+memoryBeside),
-		MaxResultBytes: int(min(maxPayload-resultHeaders, agentlink.MaxPayloadBytes)),
+		MemoryBytes: memory, ProcessBytes: baseMemory + int64(usual)*(memory+memoryBeside), // whatever the request says
+		MaxResultBytes: int(min(maxPayload, agentlink.MaxPayloadBytes)),
 		CacheDir:       filepath.Join(f.node.cfg.DataDir, "compiled"),
 	}
 }

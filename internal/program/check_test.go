@@ -109,6 +109,7 @@ func TestTypeOf(t *testing.T) {
 		{"common module", "fn.cjs", nil, nex.TypeV8},
 		{"typescript", "FN.ts", nil, nex.TypeV8},
 		{"typescript module", "fn.mts", nil, nex.TypeV8},
+		{"javascript that begins as a program for Windows", "fn.js", []byte("MZ = 1; (s, p) => p"), nex.TypeV8},
 		{"wasm by name", "dir.d/echo.wasm", nil, nex.TypeWasm},
 		{"wasm by content", "echo", []byte("\x00asm\x01\x00\x00\x00"), nex.TypeWasm},
 		{"elf", "echoservice", elfImage(), nex.TypeNative},
@@ -149,5 +150,25 @@ func TestTypeOfUnknown(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A name that promises a function does not make one of a program.
+func TestTypeOfMisnamed(t *testing.T) {
+	for _, tt := range []struct {
+		file string
+		head []byte
+		says string
+	}{
+		{"fn.js", elfImage(), "a program (elf)"},
+		{"fn.ts", machoImage(macho.CpuArm64, macho.TypeExec), "a program (macho)"},
+		{"fn.MJS", peImage(pe.IMAGE_FILE_MACHINE_AMD64, 0, 0), "a program (pe)"},
+		{"fn.wasm", elfImage(), "a program (elf)"},
+		{"fn.js", []byte("\x00asm\x01\x00\x00\x00"), "a WebAssembly module"},
+	} {
+		got, err := program.TypeOf("/some/dir/"+tt.file, tt.head)
+		if nex.CodeOf(err) != nex.CodeInvalidExecutable || !strings.HasPrefix(err.Error(), tt.file+" is "+tt.says) {
+			t.Errorf("TypeOf(%s) = %q, %v, want that it is %s", tt.file, got, err, tt.says)
+		}
 	}
 }

@@ -52,7 +52,7 @@ func TestFailedCall(t *testing.T) {
 	if got := m.Header.Get("Nats-Service-Error"); got != "no such  thing: ü" {
 		t.Errorf("error = %q", got)
 	}
-	if string(m.Data) != "no such\r\nthing: ü" {
+	if string(m.Data) != "no such  thing: ü" {
 		t.Errorf("text = %q", m.Data)
 	}
 	if s := f.Stats(); s.Total != 1 || s.Errors != 1 || s.Refused != 0 {
@@ -123,22 +123,94 @@ func receive(t *testing.T, c <-chan *nats.Msg) *nats.Msg {
 	}
 }
 
+// Payloads and headers count together.
 func TestTooManyBytes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	h := newHolder()
-	r.attached(t, h, func(c *trigger.Config) { c.MaxBytes = 10 })
-	if err := r.client.Publish("js.echo", make([]byte, 6)); err != nil {
+	r.attached(t, h, func(c *trigger.Config) { c.MaxBytes = 400 })
+	large := &nats.Msg{Subject: "js.echo", Header: nats.Header{"A": {strings.Repeat("a", 100)}}, Data: make([]byte, 100)}
+	if err := r.client.PublishMsg(large); err != nil {
 		t.Fatal(err)
 	}
 	done := <-h.calls
-	if m := r.request(t, "js.echo", "12345"); m.Header.Get("Nats-Service-Error-Code") != "503" {
-		t.Errorf("headers = %v, want code 503", m.Header)
+	refused, err := r.client.RequestMsg(large, nextest.Patience)
+	if err != nil || refused.Header.Get("Nats-Service-Error-Code") != "503" {
+		t.Fatalf("answer = %+v, %v, want code 503", refused, err)
 	}
 	done(agentlink.Answer{})
 	go func() { (<-h.calls)(agentlink.Answer{Payload: []byte("ok")}) }()
-	if m := r.request(t, "js.echo", "12345"); string(m.Data) != "ok" {
-		t.Errorf("answer = %q with %v", m.Data, m.Header)
+	nextest.Await(t, "the place is free", func() bool {
+		m, err := r.client.RequestMsg(large, nextest.Patience)
+		return err == nil && string(m.Data) == "ok"
+	})
+}
+
+// A caller cannot have the node publish where the caller may not: into buckets, or to nodes.
+func TestReservedReply(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.attached(t, echo)
+	heard := make(chan *nats.Msg, 10)
+	for _, subject := range []string{"$KV.>", "$NEX.>"} {
+		if _, err := r.client.ChanSubscribe(subject, heard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, reply := range []string{"$KV.nex-default_-victim.key", "$NEX.LAMEDUCK.N"} {
+		if err := r.client.PublishRequest("js.echo", reply, []byte(reply)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.request(t, "js.echo", "") // is answered after them
+	for len(heard) > 0 {
+		t.Errorf("the node answered on %s", (<-heard).Subject)
+	}
+}
+
+// A NATS server that takes nothing holds up neither whoever brings answers nor the node's memory.
+func TestServerThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	stalled, node, client := stallable(t)
+	r := &rig{node: node, client: client, events: &events{}, services: trigger.NewServices(node)}
+	const calls = 40
+	result := make([]byte, 4<<20)
+	brought := make(chan struct{}, calls)
+	r.attached(t, agentFunc(func(_ agentlink.Trigger, done func(agentlink.Answer)) {
+		done(agentlink.Answer{Payload: result})
+		brought <- struct{}{}
+	}), func(c *trigger.Config) { c.MaxCalls = calls })
+	answers := make(chan *nats.Msg, calls)
+	if _, err := client.ChanSubscribe("answers", answers); err != nil {
+		t.Fatal(err)
+	}
+	for range calls {
+		if err := client.PublishRequest("js.echo", "answers", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	stalled(true)
+	for range calls {
+		select {
+		case <-brought:
+		case <-time.After(nextest.Patience):
+			t.Fatal("whoever brings answers is held up")
+		}
+	}
+	stalled(false)
+	var results, refused int
+	for range calls {
+		if m := receive(t, answers); len(m.Data) == len(result) {
+			results++
+		} else if m.Header.Get("Nats-Service-Error-Code") == "503" {
+			refused++
+		}
+	}
+	if results == 0 || results+refused != calls {
+		t.Errorf("%d results and %d refusals for %d calls", results, refused, calls)
 	}
 }
 
@@ -154,7 +226,7 @@ func TestTooLarge(t *testing.T) {
 	if got := r.services.MaxPayload(); got != 16<<20 {
 		t.Errorf("MaxPayload = %d", got)
 	}
-	if m := r.request(t, "js.echo", strings.Repeat("x", agentlink.MaxPayloadBytes+1)); m.Header.Get("Nats-Service-Error-Code") != "413" || !strings.Contains(string(m.Data), "payload") {
+	if m := r.request(t, "js.echo", strings.Repeat("x", agentlink.MaxPayloadBytes+1)); m.Header.Get("Nats-Service-Error-Code") != "413" || !strings.Contains(string(m.Data), "message has") {
 		t.Errorf("large payload: %.100q with %v", m.Data, m.Header)
 	}
 	if m := r.request(t, "js.echo", ""); m.Header.Get("Nats-Service-Error-Code") != "413" || !strings.Contains(string(m.Data), "result") {

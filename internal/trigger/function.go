@@ -67,6 +67,7 @@ type Function struct {
 	bytes     atomic.Int64
 	memory    atomic.Int64
 	events    *sampler
+	outbox    *outbox
 
 	mu       sync.Mutex
 	digest   string // of what runs
@@ -100,6 +101,7 @@ func New(cfg Config) *Function {
 		e.WorkloadName, e.Namespace, e.ID = cfg.Name, cfg.Namespace, cfg.ID
 		cfg.Publisher.Event(cfg.Namespace, t, e)
 	})
+	f.outbox = newOutbox(f.deliver)
 	return f
 }
 
@@ -157,8 +159,8 @@ func (a *attachment) subscribe(conn *nats.Conn, e *endpoint) (*nats.Subscription
 }
 
 // confirm waits until the server has taken in the subscriptions, and returns an error if it does not
-// allow one of them; before is the connection's last error before that. While the server is away there is nobody to ask; the client subscribes when it
-// is back.
+// allow one of them; before is the connection's last error before that. While the server is away there
+// is nobody to ask; the client subscribes when it is back.
 func (f *Function) confirm(conn *nats.Conn, before error) error {
 	if !conn.IsConnected() {
 		return nil
@@ -172,7 +174,7 @@ func (f *Function) confirm(conn *nats.Conn, before error) error {
 		return nil
 	}
 	for _, e := range f.endpoints {
-		if strings.Contains(last.Error(), strconv.Quote(e.subject)) {
+		if strings.Contains(last.Error(), "Subscription to "+strconv.Quote(e.subject)) {
 			return nex.Errorf(nex.CodeTriggerDenied, "the connection of the function may not subscribe to its trigger subject %s: allow that, or choose another", e.subject)
 		}
 	}
@@ -190,7 +192,11 @@ func (f *Function) Detach(ctx context.Context) {
 		return
 	}
 	f.cfg.Services.remove(f)
-	a.drain()
+	if !f.cfg.Services.conn.IsConnected() {
+		a.unsubscribe() // draining would wait for the server
+	} else {
+		a.drain()
+	}
 	select {
 	case <-a.ended:
 	case <-ctx.Done():
@@ -199,6 +205,13 @@ func (f *Function) Detach(ctx context.Context) {
 	select {
 	case <-a.finished():
 	case <-ctx.Done():
+	}
+}
+
+// unsubscribe forgets what has arrived and is not handled yet; who sent it is beyond reach.
+func (a *attachment) unsubscribe() {
+	for _, sub := range a.subs {
+		_ = sub.Unsubscribe() // it fails when the connection is closed, and with it the subscription
 	}
 }
 
@@ -224,5 +237,8 @@ func (a *attachment) finished() <-chan struct{} {
 	return a.idle
 }
 
-// Close tells the last events. Detach first.
-func (f *Function) Close() { f.events.close() }
+// Close sends the last answers and tells the last events. Detach first.
+func (f *Function) Close() {
+	f.outbox.close()
+	f.events.close()
+}

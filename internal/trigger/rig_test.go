@@ -3,6 +3,7 @@ package trigger_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -125,4 +126,54 @@ func over() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), -time.Second)
 	cancel()
 	return ctx
+}
+
+// stallable is a server with the connection of a node to it that can be stalled: then what the node
+// sends is not read. The connection of the client goes to the server directly.
+func stallable(t testing.TB) (stalled func(bool), node, client *nats.Conn) {
+	t.Helper()
+	s := natstest.Run(t, func(o *server.Options) { o.MaxPayload = 8 << 20 })
+	d := &gate{open: make(chan struct{})}
+	close(d.open)
+	node = natstest.Connect(t, s, nats.SetCustomDialer(d))
+	return d.stall, node, natstest.Connect(t, s)
+}
+
+// gate is a dialer whose connections write only while it is open.
+type gate struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while it is open
+}
+
+func (g *gate) stall(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if on {
+		g.open = make(chan struct{})
+	} else {
+		close(g.open)
+	}
+}
+
+func (g *gate) wait() {
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	<-open
+}
+
+// Dial is that of a nats.CustomDialer.
+func (g *gate) Dial(network, address string) (net.Conn, error) {
+	c, err := net.Dial(network, address)
+	return gated{c, g}, err
+}
+
+type gated struct {
+	net.Conn
+	gate *gate
+}
+
+func (c gated) Write(b []byte) (int, error) {
+	c.gate.wait()
+	return c.Conn.Write(b)
 }

@@ -139,10 +139,10 @@ func (f *Function) stats(identity micro.ServiceIdentity) micro.Stats {
 			Name: e.name, Subject: e.subject, QueueGroup: f.queue, NumRequests: int(e.calls), NumErrors: int(e.errors),
 			LastError: e.lastError, ProcessingTime: e.took,
 		}
-		e.mu.Unlock()
-		if s.NumRequests > 0 {
-			s.AverageProcessingTime = s.ProcessingTime / time.Duration(s.NumRequests)
+		if e.ran > 0 {
+			s.AverageProcessingTime = e.took / time.Duration(e.ran)
 		}
+		e.mu.Unlock()
 		stats.Endpoints = append(stats.Endpoints, s)
 	}
 	return stats

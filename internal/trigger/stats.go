@@ -8,7 +8,6 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
-	"github.com/nex-engine/nex/internal/agentlink"
 )
 
 // endpoint is one trigger subject with its counts.
@@ -17,6 +16,7 @@ type endpoint struct {
 
 	mu        sync.Mutex
 	calls     uint64
+	ran       uint64 // of them reached the function
 	errors    uint64
 	lastError string
 	took      time.Duration // together
@@ -48,14 +48,17 @@ func endpointName(subject string) string {
 	}, subject)
 }
 
-func (e *endpoint) count(took time.Duration, a agentlink.Answer) {
+func (e *endpoint) count(l letter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls++
-	e.took += took
-	if a.Status != 0 {
+	e.took += l.took
+	if !l.refused {
+		e.ran++
+	}
+	if l.answer.Status != 0 {
 		e.errors++
-		e.lastError = fmt.Sprintf("%d:%s", a.Status, a.Message)
+		e.lastError = fmt.Sprintf("%d:%s", l.answer.Status, l.answer.Message)
 	}
 }
 

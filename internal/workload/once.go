@@ -157,6 +157,8 @@ func (w *Workload) await(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 			return outcome{exit: exit}
 		}
 		return outcome{err: fmt.Errorf("the agent %s, and the %s with it", agent.Instance.Exit(), w.kind())}
+	case <-agent.Link.Lost():
+		return outcome{err: fmt.Errorf("the link to the agent is lost, and the %s with it", w.kind())}
 	case <-w.ctx.Done():
 		return w.undeploy(agent, exited)
 	}

@@ -1,5 +1,12 @@
 //! A function for Nex that counts in its key-value bucket how often it has been called on each subject.
 //! A message "reset" on a subject begins anew.
+//!
+//! ```text
+//! rustup target add wasm32-wasip1
+//! cargo build --release --target wasm32-wasip1 --manifest-path examples/wasm-reactor-rust/Cargo.toml
+//! ```
+//!
+//! The function is target/wasm32-wasip1/release/counterfunction.wasm beside Cargo.toml.
 
 use nex_guest::{kv, log, Call, Failure, Level, Reply};
 

@@ -1,6 +1,7 @@
 package linkhost
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type calls struct {
 	pending map[uint64]*call
 	last    uint64            // number of the last call
 	over    *agentlink.Answer // what calls get once the link is closed
+	late    func()            // called when the agent has not answered in time
 }
 
 // call is one of them. Whoever takes it out of calls.pending calls done.
@@ -47,7 +49,7 @@ func (l *Link) Call(t agentlink.Trigger, done func(agentlink.Answer)) {
 	case errors.Is(err, nats.ErrMaxPayload):
 		l.calls.settle(number, agentlink.Answer{Status: function.StatusTooLarge, Message: "the payload and headers of the call are larger than a function takes"})
 	case err != nil:
-		l.calls.settle(number, l.lost())
+		l.calls.settle(number, l.gone())
 	}
 }
 
@@ -61,8 +63,26 @@ func (l *Link) answered(m *nats.Msg) {
 	l.calls.settle(a.Number, a)
 }
 
-// lost is what calls are answered that the agent will not answer.
-func (l *Link) lost() agentlink.Answer {
+// suspect finds out whether an agent that was late is there at all, and gives the link up if it is not:
+// its part is to end calls in time.
+func (l *Link) suspect() {
+	if !l.suspected.CompareAndSwap(false, true) {
+		return // it is being asked
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, suspectTimeout)
+	defer cancel()
+	if l.Ping(ctx) != nil && l.ctx.Err() == nil {
+		l.host.cfg.Logger.Warn("an agent does not answer and is given up", "agent", l.id)
+		l.nc.Close()
+	}
+	l.suspected.Store(false)
+}
+
+// suspectTimeout is how long an agent may take to answer a ping that has missed the deadline of a call.
+const suspectTimeout = 2 * time.Second
+
+// gone is what calls are answered that the agent will not answer.
+func (l *Link) gone() agentlink.Answer {
 	return agentlink.Answer{Status: function.StatusFailed, Message: "the function's agent ended before it had answered"}
 }
 
@@ -79,6 +99,7 @@ func (c *calls) add(timeout time.Duration, done func(agentlink.Answer)) (number 
 	number = c.last
 	c.pending[number] = &call{done: done, timer: time.AfterFunc(timeout, func() {
 		c.settle(number, agentlink.Answer{Status: function.StatusTimeout, Message: "the function did not answer before its deadline"})
+		c.late()
 	})}
 	return number, nil
 }

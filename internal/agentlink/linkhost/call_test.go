@@ -288,3 +288,22 @@ func BenchmarkCall(b *testing.B) {
 		<-answers
 	}
 }
+
+// An agent that hangs is given up; one that is slow is not.
+func TestAgentThatHangs(t *testing.T) {
+	t.Parallel()
+	link, b := admit(t, linktest.StartHost(t), "A")
+	connect(t, b) // takes nothing
+	slow, _ := dial(t, &handler{trigger: func(agentlink.Trigger, func(agentlink.Answer)) {}})
+	for _, l := range []*linkhost.Link{link, slow} {
+		l.Call(agentlink.Trigger{Timeout: time.Millisecond}, func(agentlink.Answer) {})
+	}
+	select {
+	case <-link.Lost():
+	case <-time.After(nextest.Patience):
+		t.Error("the link to an agent that hangs is kept")
+	}
+	if err := slow.Ping(t.Context()); err != nil {
+		t.Errorf("the link to an agent that is slow: %v", err)
+	}
+}

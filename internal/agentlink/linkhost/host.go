@@ -115,8 +115,13 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 		return nil, fmt.Errorf("admit agent %s: %w", agentID, err)
 	}
 	seat := h.users.admit(agentID, agent, node)
+	lost := make(chan struct{})
 	nc, err := nats.Connect("", nats.InProcessServer(h.server), nats.Name("node for "+agentID),
-		nats.Nkey(node.public, node.pair.Sign), nats.NoReconnect(), nats.NoCallbacksAfterClientClose(), nats.Timeout(connectTimeout))
+		nats.Nkey(node.public, node.pair.Sign), nats.NoReconnect(), nats.Timeout(connectTimeout),
+		nats.ClosedHandler(func(*nats.Conn) { close(lost) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			h.cfg.Logger.Warn("trouble with the link to an agent", "agent", agentID, "error", err)
+		}))
 	if err != nil {
 		h.users.dismiss(seat)
 		return nil, fmt.Errorf("admit agent %s: connect to internal NATS server: %w", agentID, err)
@@ -125,9 +130,11 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 		id: agentID, triggers: agentlink.TriggerSubject(agentID), nc: nc, host: h, seat: seat,
 		bootstrap: agentlink.Encode(agentlink.Bootstrap{AgentID: agentID, URL: h.URL(), Seed: agent.seed}),
 		shook:     make(chan agentlink.Handshake, 1),
+		lost:      lost,
 		calls:     calls{pending: make(map[uint64]*call)},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.calls.late = l.suspect
 	if err := l.listen(); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("admit agent %s: %w", agentID, err)

@@ -24,11 +24,14 @@ type Link struct {
 	seat      *seat
 	bootstrap []byte
 	closed    sync.Once
+	lost      chan struct{} // closed with nc
 
 	shook  chan agentlink.Handshake // has room for the one handshake
 	events atomic.Pointer[Events]
 	calls  calls
 	frames agentlink.Frames
+	// suspected is set while an agent that was late is asked whether it is there.
+	suspected atomic.Bool
 
 	ctx    context.Context // ends with Close; bounds host service requests
 	cancel context.CancelFunc
@@ -113,6 +116,10 @@ func (l *Link) CatchUp(ctx context.Context) error {
 	return err
 }
 
+// Lost is closed when the node's connection to the internal server is gone, also after Close: nothing
+// reaches the agent any more.
+func (l *Link) Lost() <-chan struct{} { return l.lost }
+
 // Close tells Events what has arrived, then cuts the agent off and forgets its keys. Only the first
 // call counts.
 func (l *Link) Close() {
@@ -125,7 +132,7 @@ func (l *Link) Close() {
 		l.cancel()
 		l.servingMu.Unlock()
 		l.nc.Close()
-		l.calls.abandon(l.lost())
+		l.calls.abandon(l.gone())
 		l.serving.Wait()
 		l.host.users.dismiss(l.seat)
 	})

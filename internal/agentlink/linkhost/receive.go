@@ -18,7 +18,10 @@ func caughtUpSubject(id string) string { return "hostint." + id + ".caughtup" }
 func (l *Link) listen() error {
 	_, err := l.nc.Subscribe(agentlink.HostSubjects(l.id), l.receive)
 	if err == nil {
-		_, err = l.nc.Subscribe(agentlink.AnswersSubject(l.id), l.answered)
+		var answers *nats.Subscription
+		if answers, err = l.nc.Subscribe(agentlink.AnswersSubject(l.id), l.answered); err == nil {
+			err = answers.SetPendingLimits(-1, -1) // answered never waits
+		}
 	}
 	if err == nil {
 		err = l.nc.Flush()

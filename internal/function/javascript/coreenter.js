@@ -57,7 +57,20 @@ function random(size) {
 // Takes the user's function, or returns what there is instead of one.
 function adopt(value) {
   fn = value;
-  return typeof value === 'function' ? '' : value === null ? 'null' : typeof value;
+  if (typeof value !== 'function') return value === null ? 'null' : typeof value;
+  if (isClass(value)) return 'a class, which cannot be called';
+  const kind = getPrototypeOf(value);
+  if (kind === generators[0] || kind === generators[1]) return 'a generator function, which returns an iterator and no reply';
+  return '';
+}
+
+// The text of a class alone begins with this word as a whole: a parameter may be named classes, and a
+// method class.
+function isClass(f) {
+  const text = apply(functionText, f, []);
+  if (apply(slice, text, [0, 5]) !== 'class') return false;
+  const next = text[5];
+  return next === '{' || next === '/' || next <= ' ';
 }
 
 // Ends loading: what it has left is dropped, as after a call.
@@ -68,7 +81,7 @@ function loaded() {
 }
 
 function hide() {
-  globalThis.__nexCollect = undefined; // it cannot be deleted
+  delete globalThis.__nexCollect;
   delete globalThis.SharedArrayBuffer;
   delete globalThis.Atomics;
 }

@@ -8,8 +8,9 @@
 //
 //	(subject: string, payload: Uint8Array, context: {headers, subject, id, deadline}) => result
 //
-// with this as the global object. The payload is the function's own. The headers of the context are
-// an object of arrays of strings by name, and its deadline is in milliseconds since the epoch.
+// with this as the global object. A class or a generator function is refused, because neither has a
+// result that is a reply. The payload is the function's own. The headers of the context are an object
+// of arrays of strings by name, and its deadline is in milliseconds since the epoch.
 //
 // # Results
 //

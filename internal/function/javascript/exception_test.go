@@ -5,6 +5,7 @@ package javascript_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nex-engine/nex/internal/function"
 )
@@ -105,6 +106,26 @@ func TestExceptionStackOfModule(t *testing.T) {
 	e := refused(t, err, function.StatusFailed, "Error: boom")
 	if want := "Error: boom\n    at echo (echo.js:5:9)"; e.Stack != want {
 		t.Errorf("the stack = %q, want %q", e.Stack, want)
+	}
+}
+
+// The lines are known where there is no stack left, in every isolate.
+func TestExceptionStackOfRecursion(t *testing.T) {
+	rt := load(t, "// A comment.\n\nfunction f(n) {\n  return 1 + f(n + 1);\n}\n(subject, payload) => {\n  while (payload.length) ;\n  return f(0);\n}")
+	for range 2 {
+		_, err := call(t, rt, "")
+		e := refused(t, err, function.StatusFailed, "RangeError: Maximum call stack size exceeded")
+		frames := strings.Split(e.Stack, "\n")[1:]
+		for _, frame := range frames {
+			if !strings.HasPrefix(frame, "    at f (echo.js:4:") {
+				t.Errorf("the frame %q is not in line 4", frame)
+			}
+		}
+		if len(frames) == 0 {
+			t.Errorf("the stack = %q", e.Stack)
+		}
+		_, err = callWithin(t, rt, 50*time.Millisecond, function.Call{Payload: []byte("x")}) // costs it the isolate
+		refused(t, err, function.StatusTimeout, "")
 	}
 }
 

@@ -41,6 +41,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"module without a default", "export const f = 1", "its default export must be the function, but is undefined"},
 		{"module with an import", "import x from './y.js'\nexport default x", `echo.js:1:15 cannot be loaded: it imports "./y.js", and a function is one file: make one of its files with nex devrun`},
 		{"module with a syntax error", "export default (a) => {\n  return 1 +;\n}", "echo.js:2:13 does not compile: "},
+		{"a class", "(class { a() {} })", "must be the function, but is a class, which cannot be called; write: (subject, payload) => …"},
+		{"a class without spaces", "(class{})", "is a class, which cannot be called"},
+		{"module with a class", "export default class Echo {}", "its default export must be the function, but is a class, which cannot be called"},
+		{"a generator", "(function* () { yield 1 })", "is a generator function, which returns an iterator and no reply"},
+		{"module with an async generator", "export default async function* () { yield 1 }", "is a generator function, which returns an iterator and no reply"},
 		{"module that throws", "let a;\nexport default a.b;", "echo.js:2:18 cannot be loaded, because its code throws: TypeError: Cannot read properties of undefined"},
 		{"await at the top level", "const a = await 1;\nexport default () => a", "echo.js:1:11 does not compile: Top-level await"},
 	} {
@@ -79,6 +84,9 @@ func TestLoadModule(t *testing.T) {
 		"async function": "export default async function echo(subject, payload) { return await payload }",
 		"named":          "const echo = (subject, payload) => payload;\nexport { echo as default }",
 		"import.meta":    "const a = import.meta; export default (subject, payload) => payload",
+		"parameter":      "export default classes => 'x'",
+		"method":         "export default ({ class() { return 'x' } }).class",
+		"built in":       "export default String.bind(null, 'x')",
 		"this":           "const self = this; export default (subject, payload) => self === globalThis && this.hostServices ? payload : 'no'",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +95,22 @@ func TestLoadModule(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The value of each example is its function, comments and all.
+func TestLoadExamples(t *testing.T) {
+	example := func(path string) function.Runtime {
+		source, err := os.ReadFile("../../../examples/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return load(t, string(source))
+	}
+	if got := reply(t, example("javascript/echofunction.js"), "heya"); got != "heya" {
+		t.Errorf("the echo = %q", got)
+	}
+	_, err := call(t, example("hostservices/guestbook.js"), " ")
+	refused(t, err, function.StatusBadRequest, "send your name")
 }
 
 // The state of a file's variables is kept from call to call.

@@ -44,10 +44,26 @@ type vm struct {
 // that calls built-in functions only, such as for(;;) a.push(new Array(1000).fill(1)), could not be
 // stopped, neither at its deadline nor at its memory limit.
 //
+// Without lazy source positions, V8 finds the lines of a function when it compiles it. With them, it does so
+// when they are first asked for, which at a stack overflow fails for want of stack, and for good.
+//
 // The core takes the collector of garbage away from the global object, where V8 puts it.
 var setFlags = sync.OnceFunc(func() {
-	v8.SetFlags("--no-turboshaft-loop-unrolling", "--expose-gc", "--expose-gc-as=__nexCollect")
+	v8.SetFlags("--no-turboshaft-loop-unrolling", "--no-enable-lazy-source-positions", "--expose-gc", "--expose-gc-as="+collector)
 })
+
+// collector is the global in which the core finds V8's collector of garbage.
+const collector = "__nexCollect"
+
+// newContext makes a context of an isolate. V8 defines the collector of garbage as with var, which can
+// be deleted only if there is a property of its name before.
+func newContext(iso *v8.Isolate) *v8.Context {
+	global := v8.NewObjectTemplate(iso)
+	if err := global.Set(collector, false); err != nil {
+		panic(err) // a template takes every boolean
+	}
+	return v8.NewContext(iso, global)
+}
 
 // newIsolate makes an isolate with a heap of so many bytes.
 func newIsolate(bytes int64) *v8.Isolate {
@@ -58,7 +74,7 @@ func newIsolate(bytes int64) *v8.Isolate {
 // newVM makes a vm of an isolate. It owns the isolate.
 func newVM(cfg *function.Config, p *program, iso *v8.Isolate) *vm {
 	return &vm{
-		cfg: cfg, iso: iso, ctx: v8.NewContext(iso), none: v8.Undefined(iso), started: time.Now(), program: p,
+		cfg: cfg, iso: iso, ctx: newContext(iso), none: v8.Undefined(iso), started: time.Now(), program: p,
 		heap: iso.GetHeapStatistics().HeapSizeLimit,
 	}
 }

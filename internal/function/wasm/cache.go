@@ -15,7 +15,8 @@ import (
 // it reserve any amount of memory. So each module has a directory of its own for the compiler to use,
 // with a file beside it that tells the digest of what the compiler has written. A directory comes
 // into being under another name and is renamed when it is whole; one that is not as its digest says is
-// removed. Several processes can use a cache at one time: at worst each of them compiles.
+// removed. Several processes can use a cache at one time: at worst each of them compiles. When one has
+// added a directory it removes those that were not used for longest, if all together are too large.
 const (
 	cachePrefix  = "wasm-"
 	cacheStaging = ".new" // within the names of directories that are being made
@@ -24,21 +25,29 @@ const (
 	stagingAge = time.Hour
 )
 
-// withCache makes an engine by calling make with a directory for the compiler. It returns nil if that
-// is not possible, for whatever reason: a cache is there to save time, and no more.
-func withCache(dir string, code []byte, make func(dir string) (*engine, error)) *engine {
-	if os.MkdirAll(dir, 0o700) != nil {
+// cache is a directory with compiled code of at most so many bytes.
+type cache struct {
+	dir  string
+	most int64
+}
+
+// engine makes an engine by calling make with a directory for the compiler. It returns nil if that is
+// not possible, for whatever reason: a cache is there to save time, and no more.
+func (c cache) engine(code []byte, make func(dir string) (*engine, error)) *engine {
+	if os.MkdirAll(c.dir, 0o700) != nil {
 		return nil
 	}
 	digest := sha256.Sum256(code)
-	final := filepath.Join(dir, cachePrefix+hex.EncodeToString(digest[:]))
+	final := filepath.Join(c.dir, cachePrefix+hex.EncodeToString(digest[:]))
 	if isWhole(final) {
 		if e, err := make(final); err == nil {
+			now := time.Now()
+			_ = os.Chtimes(final, now, now) // else it may go before its time
 			return e
 		}
 	}
-	removeLeft(dir)
-	staging, err := os.MkdirTemp(dir, cachePrefix+"*"+cacheStaging)
+	c.removeLeft()
+	staging, err := os.MkdirTemp(c.dir, cachePrefix+"*"+cacheStaging)
 	if err != nil {
 		return nil
 	}
@@ -49,7 +58,9 @@ func withCache(dir string, code []byte, make func(dir string) (*engine, error)) 
 	}
 	if writeSum(staging) == nil && !isWhole(final) {
 		_ = os.RemoveAll(final)
-		_ = os.Rename(staging, final) // fails if another process was faster
+		if os.Rename(staging, final) == nil { // fails if another process was faster
+			c.removeOld(final)
+		}
 	}
 	return e
 }
@@ -104,8 +115,8 @@ func sum(dir string) (string, error) {
 }
 
 // removeLeft removes what processes that died have left half made.
-func removeLeft(dir string) {
-	names, _ := filepath.Glob(filepath.Join(dir, cachePrefix+"*"+cacheStaging))
+func (c cache) removeLeft() {
+	names, _ := filepath.Glob(filepath.Join(c.dir, cachePrefix+"*"+cacheStaging))
 	for _, name := range names {
 		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > stagingAge {
 			_ = os.RemoveAll(name) // another process may be doing the same

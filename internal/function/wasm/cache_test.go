@@ -40,9 +40,12 @@ func code(t *testing.T, dir string) (code, sum string) {
 	return files[1-at], files[at]
 }
 
-func useCache(t *testing.T, path, dir string) {
+func useCache(t *testing.T, path, dir string) { useCacheOf(t, path, dir, 0) }
+
+// useCacheOf uses a cache that may have so many bytes.
+func useCacheOf(t *testing.T, path, dir string, most int64) {
 	t.Helper()
-	rt := load(t, path, func(c *function.Config) { c.CacheDir = dir })
+	rt := load(t, path, func(c *function.Config) { c.CacheDir, c.CacheMaxBytes = dir, most })
 	if _, err := call(rt, function.Call{}); err != nil {
 		t.Fatal(err)
 	}

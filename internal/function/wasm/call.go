@@ -29,7 +29,6 @@ type call struct {
 	failure     *function.Error  // as the function wants it
 	answer      hostapi.Response // of the last host service request
 
-	said          []string // the last lines of standard error
 	memoryRefused bool
 }
 
@@ -79,36 +78,28 @@ func (c *call) outcome(err error) error {
 	case c.Err() != nil && (!ended || c.failure != nil):
 		return function.Stopped(c.Context) // what it says is because of that
 	case c.failure != nil && (err == nil || exit != nil):
-		c.failure.Stack = strings.Join(c.said, "\n")
 		return c.failure
 	case ended:
 		return nil
 	case exit != nil:
-		return c.failed(fmt.Sprintf("exited with status %d", int32(exit.ExitCode())), "")
+		return c.failed("exited", fmt.Sprintf(" with status %d", int32(exit.ExitCode())), "")
 	}
 	if e, ok := errors.AsType[*function.Error](err); ok {
 		return e
 	}
 	why, stack := trap(err)
-	return c.failed(why, stack)
+	return c.failed("trapped", ": "+why, stack)
 }
 
-// failed is the error of a function that has ended badly. When it is only being loaded that is because
-// of the artifact.
-func (c *call) failed(why, stack string) *function.Error {
-	message := "the function " + why
+// failed is the error of a function that has ended badly: what it did, and how or why. When it is only
+// being loaded that is because of the artifact.
+func (c *call) failed(did, why, stack string) *function.Error {
+	status, message := function.StatusFailed, "the function "+did+why
+	if c.loading {
+		status, message = function.StatusBadRequest, "the module cannot be used: the function "+did+" before its first call"+why
+	}
 	if c.memoryRefused {
 		message += fmt.Sprintf(", after it had asked for more memory than the %s it may have", mebibytes(c.slot.runtime.memory.limit))
-	}
-	status := function.StatusFailed
-	if c.loading {
-		status = function.StatusBadRequest
-		message = "the module cannot be used: " + message + " before its first call"
-	}
-	if said := strings.Join(c.said, "\n"); said != "" && stack != "" {
-		stack = said + "\n" + stack
-	} else {
-		stack = said + stack
 	}
 	return &function.Error{Status: status, Message: sentence(message), Stack: stack}
 }
@@ -116,11 +107,14 @@ func (c *call) failed(why, stack string) *function.Error {
 // trap tells from an error of the engine why the function was ended, and where.
 func trap(err error) (why, stack string) {
 	text, stack, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	if strings.HasPrefix(text, "start function[") { // of the module, not _start
+		_, text, _ = strings.Cut(text, " failed: ")
+	}
 	text = strings.TrimSuffix(strings.TrimPrefix(text, "wasm error: "), " (recovered by wazero)")
 	stack, _, _ = strings.Cut(stack, "\n\nGo runtime stack trace:")
 	var frames []string
 	for line := range strings.Lines(stack) {
 		frames = append(frames, "    at "+strings.TrimSpace(line))
 	}
-	return "trapped: " + text, strings.Join(frames, "\n")
+	return text, strings.Join(frames, "\n")
 }

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -24,7 +25,7 @@ func Load(ctx context.Context, cfg function.Config) (function.Runtime, error) {
 	if limit := memoryLimit(cfg); m.memoryMin > limit {
 		return nil, refuse("the module needs %s of memory to begin with, and may have %s", mebibytes(m.memoryMin), mebibytes(limit))
 	}
-	e, err := compile(ctx, cfg.CacheDir, m)
+	e, err := compile(ctx, cfg, m)
 	switch {
 	case ctx.Err() != nil:
 		if e != nil {
@@ -77,8 +78,8 @@ func open(file []byte) (*module, error) {
 	return m, nil
 }
 
-// compile compiles the module, with the cache in the directory if that is possible.
-func compile(ctx context.Context, dir string, m *module) (*engine, error) {
+// compile compiles the module, with the cache of the configuration if that is possible.
+func compile(ctx context.Context, cfg function.Config, m *module) (*engine, error) {
 	code, err := m.rewrite()
 	if err != nil {
 		return nil, refuse("the module is not in order: %v", err)
@@ -98,8 +99,9 @@ func compile(ctx context.Context, dir string, m *module) (*engine, error) {
 		}
 		return e, nil
 	}
-	if dir != "" {
-		if e := withCache(dir, code, func(dir string) (*engine, error) { return try(ctx, dir) }); e != nil || ctx.Err() != nil {
+	if cfg.CacheDir != "" {
+		c := cache{cfg.CacheDir, cmp.Or(cfg.CacheMaxBytes, defaultCacheBytes)}
+		if e := c.engine(code, func(dir string) (*engine, error) { return try(ctx, dir) }); e != nil || ctx.Err() != nil {
 			return e, nil
 		}
 	}

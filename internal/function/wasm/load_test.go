@@ -35,7 +35,9 @@ func TestLoadRefuses(t *testing.T) {
 		"unknown code":  {wat{code: []byte{0xfb, 0}}.bytes(), []string{"section code", "0xfb"}},
 		"wrong order":   {append(bytes.Clone(good), 1, 1, 0), []string{"section type", "wrong place"}},
 		"unknown":       {append(bytes.Clone(good), 14, 0), []string{"unknown id 14"}},
-		"start traps":   {wat{code: []byte{unreachable}, start: true}.bytes(), []string{"unreachable", "before its first call"}},
+		"start traps":   {wat{code: []byte{unreachable}, start: true}.bytes(), []string{"the module cannot be used: the function trapped before its first call: unreachable"}},
+		"start exits":   {exitAtStart(3).bytes(), []string{"the module cannot be used: the function exited before its first call with status 3"}},
+		"data too far":  {wat{sections: map[byte][]byte{11: concat([]byte{1, 0}, constant(1<<16), []byte{end}, sized([]byte("x")))}}.bytes(), []string{"data[0]"}},
 		"two memories":  {wat{sections: map[byte][]byte{5: {2, 0, 1, 0, 1}}}.bytes(), []string{"section memory", "2 memories"}},
 		"shared memory": {wat{memory: []byte{3, 1, 2}}.bytes(), []string{"section memory", "shared"}},
 		"large memory":  {wat{memory: concat([]byte{0}, number(2000))}.bytes(), []string{"125 MiB", "64 MiB"}},
@@ -77,6 +79,13 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// exitAtStart is a module whose start function exits.
+func exitAtStart(status int32) wat {
+	w := exit(status)
+	w.start = true
+	return w
 }
 
 // TestLoadRefusesManyImports: the message stays short.
@@ -200,8 +209,9 @@ func TestLoadEndsWithContext(t *testing.T) {
 // TestInitializeFails: a reactor that does not come up is refused.
 func TestInitializeFails(t *testing.T) {
 	path := module(t, reactor(wat{code: []byte{unreachable}}, nil))
-	if message := refused(t, path, nil); !strings.Contains(message, "unreachable") {
-		t.Error(message)
+	want := "the module cannot be used: the function trapped before its first call: unreachable"
+	if message := refused(t, path, nil); message != want {
+		t.Errorf("the message = %q, want %q", message, want)
 	}
 }
 

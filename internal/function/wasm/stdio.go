@@ -51,12 +51,6 @@ type lines struct {
 	open   bool   // the last line was too long, and its rest follows
 }
 
-// maxSaid bounds what is kept of standard error for stacks: lines, and bytes of each.
-const (
-	maxSaid     = 16
-	maxSaidLine = 512
-)
-
 // chunk is how much of one write is cut into lines at once.
 const chunk = 64 << 10
 
@@ -97,14 +91,5 @@ func (l *lines) cut(all bool) {
 }
 
 func (l *lines) log(text []byte) {
-	line := string(text)
-	l.slot.runtime.cfg.Log(function.LogLine{Level: l.level, Stream: l.stream, Text: line})
-	if l.level < slog.LevelError {
-		return
-	}
-	c := l.slot.current
-	if len(c.said) == maxSaid {
-		c.said = append(c.said[:0], c.said[1:]...)
-	}
-	c.said = append(c.said, line[:min(len(line), maxSaidLine)])
+	l.slot.runtime.cfg.Log(function.LogLine{Level: l.level, Stream: l.stream, Text: string(text)})
 }

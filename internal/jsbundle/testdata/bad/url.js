@@ -1,0 +1,3 @@
+// A comment.
+import d from "https://example.com/x.js";
+export default d;

@@ -1,0 +1,1 @@
+export default () => import("//example.com/x.js");

@@ -1,0 +1,5 @@
+import { id } from "ids";
+import digest from "digest";
+import stamp from "stamp";
+
+export default (subject, payload) => [id(), digest("digest"), stamp()].join(" ");
