@@ -40,6 +40,9 @@ type Deployment struct {
 	// CallTimeout bounds a call, waiting for its turn included, to the millisecond; 0 takes the node's
 	// default.
 	CallTimeout time.Duration
+	// TriggerConnection and HostServices are NATS connections for the function's triggers and host
+	// services; nil takes the node's. They are sent to the node as they are: seeds are not sealed.
+	TriggerConnection, HostServices *nex.Connection
 }
 
 // request is what the node is sent, without claims and environment.
@@ -47,6 +50,7 @@ func (d Deployment) request() *nex.DeployRequest {
 	return &nex.DeployRequest{
 		Argv: d.Argv, Description: d.Description, Type: d.Type, Location: d.Location, Essential: d.Essential,
 		JSDomain: d.JSDomain, TargetNode: d.Node, TriggerSubjects: d.Triggers,
+		TriggerConnection: d.TriggerConnection, HostServices: d.HostServices,
 		MaxConcurrency: d.MaxConcurrency, CallTimeoutMillis: int(wholeMillis(d.CallTimeout).Milliseconds()),
 	}
 }

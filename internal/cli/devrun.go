@@ -41,7 +41,9 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 		Name: c.Name, Type: local.kind, Description: c.Description, JSDomain: s.JSDomain, Argv: c.Argv,
 		Environment: environment, Essential: c.Essential,
 	}
-	c.set(&d)
+	if err := c.set(&d); err != nil {
+		return err
+	}
 	if d.Name == "" {
 		d.Name = workloadName(c.File)
 	}

@@ -12,11 +12,15 @@ type functionFlags struct {
 	TriggerSubjects []string      `name:"trigger_subject" aliases:"trigger-subject" help:"Subject that triggers the function; repeat the flag for more." placeholder:"SUBJECT"`
 	MaxConcurrency  int           `name:"max_concurrency" aliases:"max-concurrency" help:"Calls of the function that run at one time on the node; 0 is the node's default." placeholder:"N"`
 	CallTimeout     time.Duration `name:"call_timeout" aliases:"call-timeout" help:"Time that a call of the function may take, waiting for its turn included; 0 is the node's default." placeholder:"TIME"`
+	connectionFlags
 }
 
 // checkFunction checks the flags for a workload of a type.
 func (f functionFlags) checkFunction(t nex.WorkloadType) error {
 	const longest = nex.MaxCallTimeoutMillis * time.Millisecond
+	if err := f.connectionFlags.check(t); err != nil {
+		return err
+	}
 	switch {
 	case f.MaxConcurrency < 0 || f.MaxConcurrency > nex.MaxConcurrency:
 		return usagef("--max_concurrency must be between 0 and %d", nex.MaxConcurrency)
@@ -43,6 +47,7 @@ func (functionFlags) notFor(t nex.WorkloadType, what, flag string) error {
 }
 
 // set puts the flags into a deployment.
-func (f functionFlags) set(d *client.Deployment) {
+func (f functionFlags) set(d *client.Deployment) error {
 	d.Triggers, d.MaxConcurrency, d.CallTimeout = f.TriggerSubjects, f.MaxConcurrency, f.CallTimeout
+	return f.connectionFlags.set(d)
 }

@@ -43,7 +43,9 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		Node: c.Node, Name: c.Name, Location: location, JSDomain: s.JSDomain, Description: c.Description,
 		Argv: c.Argv, Environment: environment, Essential: c.Essential,
 	}
-	c.set(&d)
+	if err := c.set(&d); err != nil {
+		return err
+	}
 	if d.Type, err = c.workloadType(location.Path); err != nil {
 		return err
 	}

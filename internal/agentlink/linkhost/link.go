@@ -57,8 +57,8 @@ type Events struct {
 
 const (
 	// killTimeout is how long an agent may take to kill a process tree before the node kills the
-	// sandbox.
-	killTimeout = 5 * time.Second
+	// sandbox. It is less than clients wait by default beyond the grace period.
+	killTimeout = 3 * time.Second
 	// catchUpTimeout bounds how long Close waits for an Events function.
 	catchUpTimeout = time.Second
 )
