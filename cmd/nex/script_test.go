@@ -3,6 +3,8 @@ package main_test
 import (
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,12 +68,20 @@ func run(m *testing.M) int {
 //	agents-gone DIR       wait until no agent of the node with that data directory runs
 //
 // The folder of the examples is EXAMPLES; those in WebAssembly are in the files that WASM_ECHO, for
-// examples/wasm-rust, WASM_COUNTER_GO and WASM_COUNTER_RUST name.
+// examples/wasm-rust, WASM_COUNTER_GO and WASM_COUNTER_RUST name. WEB_HOOK is a web server on 127.0.0.1
+// that answers each POST with status 201.
 //
 // Nothing is waited for longer than nextest.Patience, and all scripts together may take as long as
 // scriptsTimeout.
 func TestScripts(t *testing.T) {
-	files := map[string]string{
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusCreated)
+		}
+	}))
+	t.Cleanup(hook.Close)
+	given := map[string]string{
+		"WEB_HOOK":          hook.URL,
 		"EXAMPLES":          filepath.Join(nextest.Root(), "examples"),
 		"WASM_ECHO":         wasmtest.Rust(t, "examples/wasm-rust", "echofunction"),
 		"WASM_COUNTER_GO":   wasmtest.GoReactor(t, "examples/wasm-reactor-go"),
@@ -80,7 +90,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			for name, path := range files {
+			for name, path := range given {
 				env.Setenv(name, path)
 			}
 			return setup(env)
