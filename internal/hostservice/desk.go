@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/nex-engine/nex/internal/hostapi"
 )
@@ -35,7 +36,9 @@ type Desk struct {
 
 	ctx    context.Context // ends with the desk
 	cancel context.CancelFunc
-	slots  chan struct{} // holds one for each request under way
+	slots  chan struct{}       // holds one for each request under way
+	bytes  *semaphore.Weighted // of maxBytes
+	web    connections
 
 	mu     sync.Mutex // guards closed, and adding to group against its Wait
 	closed bool
@@ -58,6 +61,7 @@ func (s *Services) Desk(cfg DeskConfig) (*Desk, error) {
 		services: s,
 		workload: cfg.Namespace + "/" + cfg.Workload,
 		slots:    make(chan struct{}, cfg.MaxConcurrency),
+		bytes:    semaphore.NewWeighted(maxBytes),
 	}
 	log := s.log.With("namespace", cfg.Namespace, "workload", cfg.Workload, "id", cfg.ID)
 	if d.kv, err = newStore(kvKind, s.config.KV.Config, js, cfg, log); err != nil {
@@ -103,6 +107,12 @@ func (d *Desk) Handle(ctx context.Context, r hostapi.Request) (hostapi.Response,
 		defer d.end()
 		defer cancel()
 		defer stop()
+		weight := d.weigh(r)
+		if d.bytes.Acquire(work, weight) != nil {
+			done <- result{err: ended(work, r.Service+" "+r.Method)}
+			return
+		}
+		defer d.bytes.Release(weight)
 		var res result
 		if res.response, res.err = perform(work, r); res.err == nil {
 			res.err = checkSize("the answer", res.response.Meta, res.response.Body)
@@ -182,7 +192,9 @@ func (d *Desk) lookUp(r hostapi.Request) method {
 	case "messaging request_many":
 		return d.messaging.requestMany
 	case "http request":
-		return d.services.caller.request
+		return func(ctx context.Context, r hostapi.Request) (hostapi.Response, *hostapi.Error) {
+			return d.services.caller.request(d.web.with(ctx), r)
+		}
 	}
 	return nil
 }

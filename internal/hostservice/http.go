@@ -41,10 +41,13 @@ func newCaller(c config.HTTPConfig, resolver *net.Resolver) (*caller, error) {
 	if c.MaxBodyBytes > 0 {
 		maxBody = min(maxBody, c.MaxBodyBytes)
 	}
+	timeout := milliseconds(c.TimeoutMs, defaultHTTPTimeout)
 	return &caller{
 		transport: &http.Transport{
-			Proxy:                  nil, // a proxy would connect to what the guard has not seen
-			DialContext:            guard.DialContext(net.Dialer{Resolver: resolver}),
+			Proxy: nil, // a proxy would connect to what the guard has not seen
+			// Making a connection does not end with the call that it is made for.
+			DialContext:            counting(guard.DialContext(net.Dialer{Resolver: resolver, Timeout: timeout})),
+			TLSHandshakeTimeout:    timeout,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConns:           maxIdleConns,
 			MaxIdleConnsPerHost:    maxIdleConnsPerHost,
@@ -52,7 +55,7 @@ func newCaller(c config.HTTPConfig, resolver *net.Resolver) (*caller, error) {
 			ExpectContinueTimeout:  time.Second,
 			MaxResponseHeaderBytes: maxResponseHeaderBytes,
 		},
-		timeout: milliseconds(c.TimeoutMs, defaultHTTPTimeout),
+		timeout: timeout,
 		maxBody: maxBody,
 	}, nil
 }

@@ -42,6 +42,10 @@ type Host struct {
 // startTimeout bounds how long the server may take to accept connections.
 const startTimeout = 5 * time.Second
 
+// maxPending is how much may wait for one agent, or for the node, before the server cuts the connection:
+// more than calls and answers to host service requests have under way together.
+const maxPending = 256 << 20
+
 // connectTimeout bounds how long the node's own connection may take, which is long on a busy machine
 // only.
 const connectTimeout = 10 * time.Second
@@ -66,6 +70,7 @@ func Start(cfg Config) (*Host, error) {
 		Host:                       cfg.Host,
 		Port:                       port,
 		MaxPayload:                 agentlink.MaxFrameBytes,
+		MaxPending:                 maxPending,
 		NoSigs:                     true,
 		NoLog:                      true,
 		NoSystemAccount:            true,
