@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,7 +64,22 @@ func normal(session string) string {
 	} {
 		session = regexp.MustCompile(r.pattern).ReplaceAllString(session, r.with)
 	}
-	return strings.TrimSpace(session)
+	return strings.TrimSpace(sorted(session))
+}
+
+// services are the rows of nats micro ls, which come in any order, with a description only if it is
+// not that of the row before.
+var services = regexp.MustCompile(`(?m)(^│ \w+ │ (1\.0\.0|0\.0\.0\+DIGEST) │ ID │.*\n)+`)
+
+func sorted(session string) string {
+	return services.ReplaceAllStringFunc(session, func(rows string) string {
+		list := strings.Split(strings.TrimSpace(rows), "\n")
+		for i, row := range list {
+			list[i] = row[:strings.Index(row, "│ ID │")]
+		}
+		slices.Sort(list)
+		return strings.Join(list, "\n") + "\n"
+	})
 }
 
 func linkTo(t *testing.T, target, link string) {

@@ -166,7 +166,11 @@ func (f *functionWork) guarded(ctx context.Context, c function.Call) (result fun
 }
 
 func checkHeader(h function.Header) error {
-	if err := agentlink.CheckAnswerHeader(h); err != nil {
+	err := agentlink.CheckAnswerHeader(h)
+	if errors.Is(err, agentlink.ErrHeadersTooLarge) {
+		return function.Errorf(function.StatusTooLarge, "the function's result cannot be sent: %v", err)
+	}
+	if err != nil {
 		return function.Errorf(function.StatusFailed, "the function's result cannot be sent: %v", err)
 	}
 	return nil

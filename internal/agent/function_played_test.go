@@ -80,7 +80,7 @@ func TestFunctionRuntimeFails(t *testing.T) {
 	n.call("panic").want(function.StatusFailed, "the function's runtime failed")
 	n.call("error").want(function.StatusFailed, "an error of no kind")
 	n.call("header").want(function.StatusFailed, "line break")
-	n.call("large header").want(function.StatusTooLarge, "larger than can be sent")
+	n.call("large header").want(function.StatusTooLarge, "headers are larger than")
 	n.call("well").want(0, "well")
 	if exit := n.undeploy(patience); !exit.Success() {
 		t.Errorf("exit = %+v, want success", exit)

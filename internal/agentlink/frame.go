@@ -147,6 +147,9 @@ func (p *parser) header(check func(name, value string) error) function.Header {
 	return h
 }
 
+// ErrHeadersTooLarge means that the headers of an answer are larger than they may be together.
+var ErrHeadersTooLarge = fmt.Errorf("its headers are larger than %d bytes", maxAnswerHeader)
+
 // maxAnswerHeader bounds the bytes of the headers of an answer.
 const maxAnswerHeader = 64 << 10
 
@@ -172,7 +175,7 @@ func (c *answerHeader) check(name, value string) error {
 	lower := strings.ToLower(name)
 	switch {
 	case c.left < 0:
-		return fmt.Errorf("its headers are larger than %d bytes", maxAnswerHeader)
+		return ErrHeadersTooLarge
 	case strings.HasPrefix(lower, "nats-trace-"): // a server publishes where they say
 		return fmt.Errorf("the header %s is for NATS", name)
 	case lower == "status" || lower == "description": // clients take them for what the server says

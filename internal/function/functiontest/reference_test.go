@@ -74,8 +74,12 @@ func (r *reference) Call(ctx context.Context, c function.Call) (function.Result,
 	case <-ctx.Done():
 		return function.Result{}, function.Stopped(ctx)
 	}
-	result, err := r.run(ctx, c)
-	if ctx.Err() != nil {
+	var result function.Result
+	var err error
+	if r.closing.Err() == nil || r.flaw != "" { // the slot may be that of a call that Close has ended
+		result, err = r.run(ctx, c)
+	}
+	if ctx.Err() != nil || r.closing.Err() != nil && r.flaw == "" {
 		return function.Result{}, r.stopped(ctx)
 	}
 	if n := len(result.Payload); n > r.cfg.MaxResultBytes && r.flaw != "sends anything" {
