@@ -192,7 +192,7 @@ func (b *openBucket) publishMeta(ctx context.Context, name string, next func(*ob
 	}
 }
 
-// remove deletes an object. Those who watch the bucket see that by a marker in the place of the
+// remove deletes an object. Those who watch the bucket can see that by a marker in the place of the
 // description, which is then removed like everything else of the object. In a full bucket there may be
 // no room for a marker.
 func (b *openBucket) remove(ctx context.Context, name string) error {

@@ -113,15 +113,7 @@ func TestObjectsWithOtherClients(t *testing.T) {
 	if got := listNames(t, r.Desk); !slices.Equal(got, []string{"theirs"}) {
 		t.Errorf("list %q", got)
 	}
-	watcher, err := store.Watch(t.Context(), jetstream.UpdatesOnly())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = watcher.Stop() }()
 	must(t, r.Desk, "objectstore", "delete", name("theirs"), "")
-	if o := <-watcher.Updates(); o.Name != "theirs" || !o.Deleted {
-		t.Errorf("a watcher is told %+v", o)
-	}
 	must(t, r.Desk, "objectstore", "delete", name("ours"), "") // what is left of it
 	if n := r.messages(t); n != 0 {
 		t.Errorf("%d messages are left", n)
