@@ -102,7 +102,7 @@ func (s *store) bucket(ctx context.Context) (*openBucket, error) {
 // provision makes the bucket. Others may do the same at the same time, with other limits even: then
 // theirs is used.
 func (s *store) provision(ctx context.Context) (jetstream.Stream, error) {
-	created := s.kind.create(ctx, s.js, s.name, s.config.MaxBytes)
+	created := s.create(ctx)
 	stream, err := s.js.Stream(ctx, s.kind.stream+s.name)
 	switch {
 	case err != nil && created != nil:
@@ -113,6 +113,34 @@ func (s *store) provision(ctx context.Context) (jetstream.Stream, error) {
 		s.log.Info("bucket made", "service", s.kind.service, "bucket", s.name, "max_bytes", s.config.MaxBytes)
 	}
 	return stream, nil
+}
+
+// createRetry is the first of the waits for what is left of a bucket that was just deleted: the server
+// removes its files on the side, and tells nobody when it has.
+const createRetry = 10 * time.Millisecond
+
+// create makes the bucket, or returns why it cannot be made.
+func (s *store) create(ctx context.Context) error {
+	for wait := createRetry; ; wait *= 2 {
+		err := s.kind.create(ctx, s.js, s.name, s.config.MaxBytes)
+		if !isStoreBusy(err) || wait > 16*createRetry {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
+
+// isStoreBusy reports whether the server could not make the files of a stream.
+func isStoreBusy(err error) bool {
+	const streamStoreFailed = 10049 // the server's error code; the client has no name for it
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == streamStoreFailed
 }
 
 // openBucket is a bucket that was there.
