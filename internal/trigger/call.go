@@ -19,6 +19,7 @@ func (a *attachment) receive(e *endpoint, m *nats.Msg) {
 	a.begin()
 	if refusal != nil {
 		f.refused.Add(1)
+		m.Data, m.Header = nil, nil // it may wait to be answered
 		f.outbox.put(letter{endpoint: e, message: m, answer: *refusal, refused: true, sent: a.end})
 		return
 	}
@@ -30,6 +31,7 @@ func (a *attachment) receive(e *endpoint, m *nats.Msg) {
 			a.end()
 		}})
 	})
+	m.Data, m.Header = nil, nil // the agent has them
 }
 
 // admit takes a call in, or says why not.
