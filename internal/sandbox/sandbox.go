@@ -28,6 +28,17 @@ type Capabilities struct {
 	// HostLibraries says that programs inside see the host's shared libraries, so that they need
 	// not be statically linked.
 	HostLibraries bool
+	// LinkDir is where Spec.LinkDir is seen inside; empty means at the same path.
+	LinkDir string
+	// HostNetwork says that sandboxes are in the network of the machine, whatever Spec.Network says.
+	HostNetwork bool
+	// Network says that sandboxes can have a network. Without HostNetwork and Network a service cannot
+	// do anything useful inside.
+	Network bool
+	// Images says that a sandbox can have Spec.Rootfs as its root.
+	Images bool
+	// Limits says which of the bounds in Limits hold.
+	Limits LimitSet
 }
 
 // Spec says what to start.
@@ -38,6 +49,17 @@ type Spec struct {
 	// hands it to the agent alone, never by way of arguments, environment, or a file that the
 	// workload can read.
 	Bootstrap []byte
+	// LinkDir is a directory of the host with the sockets by which the agent reaches the node, and
+	// nothing else; the agent must be able to connect to them, the workload must not. Empty means that
+	// there are none.
+	LinkDir string
+	// Network gives the sandbox a network of its own; without, it has none but its loopback.
+	Network bool
+	// Rootfs is a directory of the host that is the root of the sandbox, unpacked from an image. It is
+	// shared, and only read. Empty means the driver's own.
+	Rootfs string
+	// Settings are what the sandbox starts with; Configure replaces them.
+	Settings Settings
 	// Log is called with each line that the agent itself prints, from one goroutine at a time. It
 	// must not block. Nil discards.
 	Log func(line string)
@@ -60,6 +82,9 @@ type Instance interface {
 	// not writable, where the agent can see it, and returns its path inside. Call it once. It fails
 	// once the sandbox has ended.
 	Stage(ctx context.Context, hostPath string) (string, error)
+	// Configure replaces the settings, all of them or none. What cannot be changed while the sandbox
+	// runs (disk, open files) stays as it was when those settings are equal, and is an error otherwise.
+	Configure(ctx context.Context, s Settings) error
 	// Done is closed when the agent has ended, by itself or by Destroy, and with it every process of
 	// the sandbox.
 	Done() <-chan struct{}

@@ -91,7 +91,7 @@ func (d *Driver) make(spec sandbox.Spec) (*Instance, error) {
 	if _, there := d.live[spec.ID]; there || spec.ID == "" {
 		return nil, fmt.Errorf("start sandbox %q: the id is empty or in use", spec.ID)
 	}
-	i := newInstance(d, spec.ID)
+	i := newInstance(d, spec)
 	if d.live == nil {
 		d.live = map[string]*Instance{}
 	}

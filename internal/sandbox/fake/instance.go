@@ -26,14 +26,37 @@ type Instance struct {
 	ended  bool
 	exit   nex.Exit
 	staged string
+	// settings are the last ones of Configure, or those of the Spec.
+	settings sandbox.Settings
 }
 
 var _ sandbox.Instance = (*Instance)(nil)
 
-func newInstance(d *Driver, id string) *Instance {
-	i := &Instance{driver: d, id: id, done: make(chan struct{})}
+func newInstance(d *Driver, spec sandbox.Spec) *Instance {
+	i := &Instance{driver: d, id: spec.ID, settings: spec.Settings, done: make(chan struct{})}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
 	return i
+}
+
+// Settings are those of the Spec, or of the last Configure.
+func (i *Instance) Settings() sandbox.Settings {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.settings
+}
+
+// Configure remembers the settings.
+func (i *Instance) Configure(ctx context.Context, s sandbox.Settings) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("configure sandbox %s: %w", i.id, context.Cause(ctx))
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ended {
+		return fmt.Errorf("configure sandbox %s: it has ended", i.id)
+	}
+	i.settings = s
+	return nil
 }
 
 // Go plays the agent in a goroutine: the instance ends when agent returns, in the way it returns.

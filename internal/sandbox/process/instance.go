@@ -150,3 +150,6 @@ func (i *instance) discard(ctx context.Context) {
 		i.log.Error("end agent that was started in vain", attrAgent, i.id, attrError, err)
 	}
 }
+
+// Configure checks nothing yet: the limits of a process are those of its control group.
+func (i *instance) Configure(context.Context, sandbox.Settings) error { return nil }
