@@ -32,8 +32,8 @@ func ReadBootstrap(r io.Reader) (agentlink.Bootstrap, error) {
 		return b, fmt.Errorf("read bootstrap document: %w", err)
 	case !validAgentID(b.AgentID):
 		return b, fmt.Errorf("read bootstrap document: agent_id must be 1 to %d letters and digits", maxAgentID)
-	case b.URL == "":
-		return b, errors.New("read bootstrap document: url is missing")
+	case b.LinkDir == "" || len(b.Token) != agentlink.TokenBytes:
+		return b, errors.New("read bootstrap document: link_dir or token is missing")
 	case b.Seed == "":
 		return b, errors.New("read bootstrap document: seed is missing")
 	}

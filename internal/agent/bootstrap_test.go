@@ -11,10 +11,10 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 )
 
-const goodBootstrap = `{"agent_id":"a1","url":"nats://127.0.0.1:1","seed":"SU","later":true}`
+const goodBootstrap = `{"agent_id":"a1","url":"nats://127.0.0.1:1","seed":"SU","link_dir":"/link","token":"ABCDEFGHIJKLMNOPQRSTUVWXYZ","later":true}`
 
 func TestReadBootstrap(t *testing.T) {
-	want := agentlink.Bootstrap{AgentID: "a1", URL: "nats://127.0.0.1:1", Seed: "SU"}
+	want := agentlink.Bootstrap{AgentID: "a1", URL: "nats://127.0.0.1:1", Seed: "SU", LinkDir: "/link", Token: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 	got, err := agent.ReadBootstrap(strings.NewReader(goodBootstrap))
 	if err != nil || got != want {
 		t.Errorf("ReadBootstrap = %+v, %v, want %+v", got, err, want)
@@ -44,8 +44,9 @@ func TestReadBootstrapRefuses(t *testing.T) {
 		{"id with a dot", `{"agent_id":"a.b","url":"u","seed":"s"}`, "agent_id"},
 		{"id with a wildcard", `{"agent_id":">","url":"u","seed":"s"}`, "agent_id"},
 		{"long id", `{"agent_id":"` + strings.Repeat("a", 33) + `","url":"u","seed":"s"}`, "agent_id"},
-		{"no url", `{"agent_id":"a","seed":"s"}`, "url"},
-		{"no seed", `{"agent_id":"a","url":"u"}`, "seed"},
+		{"no directory", strings.Replace(goodBootstrap, "link_dir", "dir", 1), "link_dir"},
+		{"short token", strings.Replace(goodBootstrap, "XYZ", "", 1), "token"},
+		{"no seed", strings.Replace(goodBootstrap, "seed", "seat", 1), "seed"},
 		{"too large", `{"agent_id":"` + strings.Repeat("a", 1<<20) + `"}`, "read bootstrap document"},
 	}
 	for _, tt := range tests {
@@ -67,7 +68,7 @@ func FuzzBootstrap(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if b.URL == "" || b.Seed == "" || b.AgentID == "" || strings.ContainsAny(b.AgentID, ".*> \t\r\n") {
+		if b.LinkDir == "" || b.Token == "" || b.Seed == "" || b.AgentID == "" || strings.ContainsAny(b.AgentID, ".*> \t\r\n") {
 			t.Errorf("ReadBootstrap accepts %+v", b)
 		}
 		again, err := json.Marshal(b)

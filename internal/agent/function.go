@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +65,10 @@ func (a *agent) load(ctx context.Context, d agentlink.Deploy, load function.Load
 		return nil, err
 	}
 	heapfloor.Raise(garbage)
+	if d.Function.Processors > 0 {
+		// With more threads than it may use at one time, the agent would wake them in vain for every call.
+		goruntime.GOMAXPROCS(d.Function.Processors)
+	}
 	for range d.Function.Concurrency {
 		f.workers.Go(f.work)
 	}

@@ -221,17 +221,15 @@ func TestFunctionHostServices(t *testing.T) {
 func TestFunctionGarbage(t *testing.T) {
 	t.Parallel()
 	n := startFunction(t, `() => 'well'`)
-	for i, frame := range []string{"", "\xff", "\x00\x05", "\x00\x01\x01a\x01s\xff\xff\xff\xff\x0f", strings.Repeat("\xff", 100)} {
-		if err := n.nc.Publish(agentlink.TriggerSubject(n.id), []byte(frame)); err != nil {
+	for i, number := range []uint64{0, 1 << 60} {
+		malformed := agentlink.Trigger{Number: number, Header: function.Header{"a b": {"c"}}}
+		if err := n.stream.Load().SendTrigger(malformed, true); err != nil {
 			t.Fatal(err)
 		}
 		n.await("answer to garbage", func() bool { return len(n.strays) > i })
 		if a := n.strays[i]; a.Status != function.StatusFailed || a.Message == "" {
-			t.Errorf("the answer to %.10q = %+v, want an error", frame, a)
+			t.Errorf("the answer to garbage = %+v, want an error", a)
 		}
-	}
-	if err := n.nc.Publish(agentlink.TriggerSubject(n.id), agentlink.AppendTrigger(nil, agentlink.Trigger{Timeout: patience})); err != nil {
-		t.Fatal(err)
 	}
 	n.call("").want(0, "well")
 	if r := n.deploy(n.functionAgain()); r.Code != nex.CodeInternal || !strings.Contains(r.Error, "already") {
@@ -243,10 +241,4 @@ func TestFunctionGarbage(t *testing.T) {
 // functionAgain is a function for a second deploy.
 func (n *node) functionAgain() agentlink.Deploy {
 	return agentlink.Deploy{WorkloadID: "w2", Name: "other", Type: nex.TypeV8, Function: settings()}
-}
-
-func TestTriggerBeforeFunction(t *testing.T) {
-	t.Parallel()
-	n := startAgent(t)
-	n.call("").want(function.StatusUnavailable, "no function yet")
 }

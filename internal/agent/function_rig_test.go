@@ -5,10 +5,12 @@ package agent_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,15 +123,65 @@ func (n *node) trigger(t agentlink.Trigger) calling {
 	n.calls++
 	t.Number = n.calls
 	n.mu.Unlock()
-	if err := n.nc.Publish(agentlink.TriggerSubject(n.id), agentlink.AppendTrigger(nil, t)); err != nil {
+	if err := n.stream.Load().SendTrigger(t, true); err != nil {
 		n.t.Fatal(err)
 	}
 	return calling{n, t.Number}
 }
 
+// token is what the agent says on its socket.
+var token = strings.Repeat("T", agentlink.TokenBytes)
+
+// listen lets the agent open its stream of calls.
+func (n *node) listen() {
+	n.t.Helper()
+	dir, err := os.MkdirTemp("", "nex-agent-") // shorter than that of the test
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if n.socket, err = net.Listen("unix", filepath.Join(dir, agentlink.SocketName)); err != nil {
+		n.t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	n.t.Cleanup(func() {
+		n.socket.Close()
+		serving.Wait()
+		if err := os.RemoveAll(dir); err != nil {
+			n.t.Error(err)
+		}
+	})
+	serving.Go(func() {
+		conn, err := n.socket.Accept()
+		if err != nil {
+			return // no function
+		}
+		n.serveCalls(conn)
+	})
+}
+
+func (n *node) serveCalls(conn net.Conn) {
+	purpose, said, err := agentlink.AcceptHello(conn)
+	if err != nil || purpose != agentlink.PurposeCalls || said != token {
+		n.t.Errorf("the agent says hello %c %q: %v", purpose, said, err)
+	}
+	s := agentlink.NewStream(conn)
+	defer s.Close()
+	n.stream.Store(s)
+	if _, err := conn.Write([]byte{agentlink.HelloTaken}); err != nil {
+		n.t.Error(err)
+	}
+	_ = s.Receive(func(kind agentlink.Kind, body []byte) {
+		if kind == agentlink.KindSync {
+			_ = s.SendSync()
+			return
+		}
+		n.hearAnswer(body)
+	}) // it ends with the agent
+}
+
 // hearAnswer takes the answer to a call, of which there is one.
-func (n *node) hearAnswer(m *nats.Msg) {
-	a, err := agentlink.ParseAnswer(m.Data)
+func (n *node) hearAnswer(body []byte) {
+	a, err := agentlink.ParseAnswer(body)
 	if err != nil {
 		n.t.Errorf("answer: %v", err)
 	}

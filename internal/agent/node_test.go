@@ -10,12 +10,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -58,6 +60,8 @@ type node struct {
 	server *server.Server
 	nc     *nats.Conn
 	dir    string // the agent's work directory
+	socket net.Listener
+	stream atomic.Pointer[agentlink.Stream] // of calls; nil before the agent has opened it
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer // read it when ended is closed
 	ended  chan struct{}
@@ -85,9 +89,7 @@ func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	if _, err := n.nc.Subscribe(agentlink.HostSubjects(n.id), n.hear); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.nc.Subscribe(agentlink.AnswersSubject(n.id), n.hearAnswer); err != nil {
-		t.Fatal(err)
-	}
+	n.listen()
 	if err := n.nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,7 @@ func (n *node) bootstrap() []byte {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return agentlink.Encode(agentlink.Bootstrap{AgentID: n.id, URL: n.server.ClientURL(), Seed: string(seed)})
+	return agentlink.Encode(agentlink.Bootstrap{AgentID: n.id, URL: n.server.ClientURL(), Seed: string(seed), LinkDir: filepath.Dir(n.socket.Addr().String()), Token: token})
 }
 
 func (n *node) close() {

@@ -2,7 +2,6 @@ package agentlink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,19 +11,20 @@ import (
 	"github.com/nats-io/nkeys"
 
 	nex "github.com/nex-engine/nex"
-	"github.com/nex-engine/nex/internal/function"
 	"github.com/nex-engine/nex/internal/hostapi"
 )
 
 // Conn is the agent's end of the link. It is safe for concurrent use.
 type Conn struct {
-	id      string
-	answers string // subject
-	nc      *nats.Conn
-	lost    chan struct{}
+	id        string
+	bootstrap Bootstrap
+	nc        *nats.Conn
+	lost      chan struct{}
 	// answering is held for reading while a request is answered.
 	answering sync.RWMutex
-	frames    Frames
+
+	mu    sync.Mutex
+	calls *calls // nil before a function was deployed
 }
 
 // dialTimeout bounds connecting. On a busy machine the node can be late; an agent that is later than
@@ -41,9 +41,9 @@ func Dial(b Bootstrap) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read agent key: %w", err)
 	}
-	c := &Conn{id: b.AgentID, answers: AnswersSubject(b.AgentID), lost: make(chan struct{})}
-	c.nc, err = nats.Connect(b.URL,
-		nats.Name("nex-agent "+b.AgentID),
+	c := &Conn{id: b.AgentID, bootstrap: b, lost: make(chan struct{})}
+	options := []nats.Option{
+		nats.Name("nex-agent " + b.AgentID),
 		nats.Nkey(public, pair.Sign),
 		nats.CustomInboxPrefix(InboxPrefix(b.AgentID)),
 		nats.Timeout(dialTimeout),
@@ -51,15 +51,24 @@ func Dial(b Bootstrap) (*Conn, error) {
 		// else, and must not get at an agent.
 		nats.NoReconnect(),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.lost) }),
-	)
-	if err != nil {
+	}
+	if b.URL == "" {
+		options = append(options, nats.SetCustomDialer(natsDialer{b}))
+	}
+	if c.nc, err = nats.Connect(b.URL, options...); err != nil {
 		return nil, fmt.Errorf("connect to node: %w", err)
 	}
 	return c, nil
 }
 
-// Close ends the link at once. Log records that were not flushed are lost.
-func (c *Conn) Close() { c.nc.Close() }
+// Close ends the link. Log records that were not flushed are lost; answers are sent, if the node takes
+// them within a second.
+func (c *Conn) Close() {
+	if calls := c.opened(); calls != nil {
+		calls.close()
+	}
+	c.nc.Close()
+}
 
 // Settle waits until the requests that the Handler has been called with are answered: what is sent
 // next arrives after the answers, and Close sends them. The Handler must be able to return.
@@ -80,8 +89,10 @@ func (c *Conn) Handshake(ctx context.Context, h Handshake) (HandshakeReply, erro
 	return Decode[HandshakeReply](msg.Data)
 }
 
-// Exited tells the node that the program has ended and waits for its acknowledgement.
+// Exited tells the node that the program has ended and waits for its acknowledgement. All answers to
+// calls arrive before.
 func (c *Conn) Exited(ctx context.Context, exit nex.Exit) error {
+	c.settleCalls()
 	_, err := c.nc.RequestWithContext(ctx, ExitedSubject(c.id), Encode(Exited{Exit: exit}))
 	return err
 }
@@ -152,6 +163,9 @@ func (c *Conn) Serve(h Handler) error {
 	}
 	err := subscribe(DeploySubject(c.id), func(body []byte) []byte {
 		d, err := Decode[Deploy](body)
+		if err == nil && d.Function != nil {
+			err = c.openCalls(h)
+		}
 		if err != nil {
 			return Encode(DeployReply{Error: err.Error(), Code: nex.CodeInternal})
 		}
@@ -165,47 +179,12 @@ func (c *Conn) Serve(h Handler) error {
 		if err != nil {
 			u = Undeploy{} // stop at once: the node wants the workload gone
 		}
-		return Encode(h.Undeploy(u))
+		exited := h.Undeploy(u)
+		c.settleCalls()
+		return Encode(exited)
 	})
 	if err != nil {
-		return err
-	}
-	if err := c.serveTriggers(h); err != nil {
 		return err
 	}
 	return subscribe(PingSubject(c.id), func([]byte) []byte { return nil })
-}
-
-// serveTriggers hands calls to h, without a goroutine for each.
-func (c *Conn) serveTriggers(h Handler) error {
-	subject := TriggerSubject(c.id)
-	sub, err := c.nc.Subscribe(subject, func(m *nats.Msg) {
-		t, err := ParseTrigger(m.Data)
-		if err != nil {
-			c.answer(t.Number, Answer{Status: function.StatusFailed, Message: err.Error()})
-			return
-		}
-		h.Trigger(t, func(a Answer) { c.answer(t.Number, a) })
-	})
-	if err == nil {
-		// The node bounds what is under way; what it sends must not be lost here.
-		err = sub.SetPendingLimits(-1, -1)
-	}
-	if err != nil {
-		return fmt.Errorf("subscribe to %s: %w", subject, err)
-	}
-	return nil
-}
-
-// answer sends the answer to a call. One that cannot be sent has nobody left to read it.
-func (c *Conn) answer(number uint64, a Answer) {
-	a.Number = number
-	frame := c.frames.Get()
-	defer c.frames.Put(frame)
-	*frame = AppendAnswer(*frame, a)
-	if !errors.Is(c.nc.Publish(c.answers, *frame), nats.ErrMaxPayload) {
-		return
-	}
-	tooLarge := Answer{Number: number, Status: function.StatusTooLarge, Message: "the function's result is larger than can be sent: its headers, or its message, take too much"}
-	_ = c.nc.Publish(c.answers, AppendAnswer((*frame)[:0], tooLarge))
 }

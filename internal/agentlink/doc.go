@@ -2,8 +2,7 @@
 //
 // The node runs a NATS server of its own that only this machine can reach (package linkhost). Each
 // agent has an account there, with one nkey user that may use nothing but the subjects of that
-// agent: hostint.<id>.> and answers.<id> towards the node and
-// agentint.<id>.> from it. <id> is the agent's id, not
+// agent: hostint.<id>.> towards the node and agentint.<id>.> from it. <id> is the agent's id, not
 // the workload's.
 //
 //	agent → node   hostint.<id>.handshake       Handshake, answered by HandshakeReply
@@ -14,7 +13,10 @@
 //	node → agent   agentint.<id>.deploy         Deploy, answered by DeployReply
 //	node → agent   agentint.<id>.undeploy       Undeploy, answered by Exited
 //	node → agent   agentint.<id>.ping           empty, answered by an empty message
-//	node → agent   agentint.<id>.trigger        Trigger, answered by Answer on answers.<id>
+//
+// Calls of functions and their answers have a connection of their own, a [Stream] on a unix socket,
+// because there they cost the least. By the same socket the NATS server is reached from sandboxes that
+// have no network.
 //
 // Calls and host service requests are binary frames, see [AppendTrigger] and [AppendHostRequest]; all
 // other messages are JSON. Both ends bound what they accept; the decoders are pure and fuzzed.

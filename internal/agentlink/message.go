@@ -14,10 +14,14 @@ const MaxMessageBytes = 2 << 20
 // Bootstrap is what an agent needs to find its node: one JSON document on its standard input.
 type Bootstrap struct {
 	AgentID string `json:"agent_id"`
-	// URL is the internal NATS server, nats://127.0.0.1:port.
-	URL string `json:"url"`
+	// URL is the internal NATS server, nats://127.0.0.1:port. Empty means that it is reached by the
+	// socket.
+	URL string `json:"url,omitempty"`
 	// Seed is the agent's nkey user seed.
 	Seed string `json:"seed"`
+	// LinkDir is the directory of the socket, as the agent sees it, and Token what is said there first.
+	LinkDir string `json:"link_dir"`
+	Token   string `json:"token"`
 }
 
 // Handshake is the first message of an agent.
@@ -56,6 +60,8 @@ type Function struct {
 	// sends no more than both together.
 	Concurrency int `json:"concurrency"`
 	Queue       int `json:"queue"`
+	// Processors is how many the agent may use at one time; 0 means all that it sees.
+	Processors int `json:"processors,omitempty"`
 	// MemoryBytes bounds what one call, or the instance that it runs in, uses; ProcessBytes what the
 	// agent does altogether, beyond which it ends. 0 for the latter means no bound.
 	MemoryBytes  int64 `json:"memory_bytes"`

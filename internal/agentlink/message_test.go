@@ -13,8 +13,8 @@ import (
 )
 
 func TestMessages(t *testing.T) {
-	roundTrip(t, "bootstrap", agentlink.Bootstrap{AgentID: "a1", URL: "nats://127.0.0.1:4222", Seed: "SU"},
-		`{"agent_id":"a1","url":"nats://127.0.0.1:4222","seed":"SU"}`)
+	roundTrip(t, "bootstrap", agentlink.Bootstrap{AgentID: "a1", URL: "nats://127.0.0.1:4222", Seed: "SU", LinkDir: "/link", Token: "T"},
+		`{"agent_id":"a1","url":"nats://127.0.0.1:4222","seed":"SU","link_dir":"/link","token":"T"}`)
 	roundTrip(t, "handshake", agentlink.Handshake{AgentID: "a1", Version: "1", OS: "linux", Arch: "amd64", Types: []nex.WorkloadType{nex.TypeNative}},
 		`{"agent_id":"a1","version":"1","os":"linux","arch":"amd64","types":["native"]}`)
 	roundTrip(t, "handshake reply", agentlink.HandshakeReply{NodeID: "N"}, `{"node_id":"N"}`)

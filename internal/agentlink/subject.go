@@ -29,13 +29,6 @@ func AgentSubjects(id string) string { return "agentint." + id + ".>" }
 // InboxPrefix is the agent's own inbox, the only one it may subscribe to.
 func InboxPrefix(id string) string { return "_INBOX." + id }
 
-// TriggerSubject carries Trigger frames, answered by Answer frames on [AnswersSubject].
-func TriggerSubject(id string) string { return "agentint." + id + ".trigger" }
-
-// AnswersSubject carries the answers to calls. It is one for all, because servers remember subjects, and
-// apart from [HostSubjects], so that answers do not wait behind log lines.
-func AnswersSubject(id string) string { return "answers." + id }
-
 // UsageSubject carries Usage messages.
 func UsageSubject(id string) string { return "hostint." + id + ".events.usage" }
 

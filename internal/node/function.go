@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -140,7 +141,7 @@ func (f *functions) settings(spec workload.Spec, maxPayload int64) agentlink.Fun
 	s := f.node.cfg.Settings
 	usual := s.Functions.MaxConcurrency
 	if usual == 0 {
-		usual = f.processors()
+		usual = f.processors(spec)
 	}
 	concurrency := spec.MaxConcurrency
 	if concurrency == 0 {
@@ -148,19 +149,20 @@ func (f *functions) settings(spec workload.Spec, maxPayload int64) agentlink.Fun
 	}
 	memory := int64(s.Functions.MemoryMiB) << 20
 	return agentlink.Function{
-		Concurrency: concurrency, Queue: s.Functions.QueueSize,
+		Concurrency: concurrency, Queue: s.Functions.QueueSize, Processors: f.processors(spec),
 		MemoryBytes: memory, ProcessBytes: baseMemory + int64(usual)*(memory+memoryBeside), // whatever the request says
 		MaxResultBytes: int(min(maxPayload, agentlink.MaxPayloadBytes)),
 		CacheDir:       filepath.Join(f.node.cfg.DataDir, "compiled"),
 	}
 }
 
-// processors are those of a sandbox.
-func (f *functions) processors() int {
-	if f.node.driver.Capabilities().Level == nex.SandboxNone {
-		return runtime.NumCPU()
+// processors are those of the function's sandbox.
+func (f *functions) processors(spec workload.Spec) int {
+	cpus := float64(f.node.cfg.Settings.MachineTemplate.VCPUCount)
+	if spec.CPUs > 0 {
+		cpus = spec.CPUs
 	}
-	return f.node.cfg.Settings.MachineTemplate.VCPUCount
+	return max(1, min(int(math.Ceil(cpus)), runtime.NumCPU()))
 }
 
 // binding is what one function has on the node.

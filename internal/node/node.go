@@ -4,9 +4,12 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -121,7 +124,7 @@ func (n *node) open(ctx context.Context) error {
 	if n.driver, err = chooseDriver(ctx, s, n.cfg.DataDir, n.log); err != nil {
 		return err
 	}
-	host, err := linkhost.Start(linkhost.Config{NodeID: n.id, Host: s.InternalNodeHost, Port: s.InternalNodePort, Logger: n.log})
+	host, err := linkhost.Start(linkhost.Config{NodeID: n.id, Host: s.InternalNodeHost, Port: s.InternalNodePort, Dir: linkDir(n.cfg.DataDir), Logger: n.log})
 	if err != nil {
 		return err
 	}
@@ -139,6 +142,16 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	return n.openControl(seen)
+}
+
+// linkDir is where the sockets of agents are: in the data directory, or, if its path is too long for them,
+// in a directory for temporary files that belongs to it.
+func linkDir(dataDir string) string {
+	if dir := filepath.Join(dataDir, "link"); len(dir) <= linkhost.MaxDir {
+		return dir
+	}
+	sum := sha256.Sum256([]byte(dataDir))
+	return filepath.Join(os.TempDir(), "nex-"+hex.EncodeToString(sum[:6]))
 }
 
 func (n *node) openWorkloads(ctx context.Context) error {

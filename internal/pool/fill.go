@@ -92,9 +92,9 @@ func (p *Pool) start(ctx context.Context) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	log := p.cfg.Logger.With("agent", id)
+	log, caps := p.cfg.Logger.With("agent", id), p.cfg.Driver.Capabilities()
 	instance, err := p.cfg.Driver.Start(ctx, sandbox.Spec{
-		ID: id, Bootstrap: link.Bootstrap(),
+		ID: id, Bootstrap: link.Bootstrap(caps.LinkDir, caps.HostNetwork), LinkDir: link.Dir(),
 		Log: func(line string) { log.Warn("agent says", "line", line) },
 	})
 	if err != nil {
@@ -107,7 +107,7 @@ func (p *Pool) start(ctx context.Context) (*Agent, error) {
 		return nil, err
 	}
 	a.ready = time.Now()
-	log.Info("received agent handshake", "version", a.Hello.Version, "sandbox", p.cfg.Driver.Capabilities().Level)
+	log.Info("received agent handshake", "version", a.Hello.Version, "sandbox", caps.Level)
 	return a, nil
 }
 

@@ -62,7 +62,7 @@ func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{TB: t, world: newWorld(), functions: newFunctions(), cache: filepath.Join(t.TempDir(), "cache"), scripts: map[string]linktest.Script{}}
 	r.fleet.Script = r.script
-	r.driver = &fake.Driver{OnStart: r.fleet.OnStart, Caps: sandbox.Capabilities{Driver: "fake", Level: nex.SandboxMicroVM, OS: "linux", Arch: "amd64"}}
+	r.driver = &fake.Driver{OnStart: r.fleet.OnStart, Caps: sandbox.Capabilities{Driver: "fake", Level: nex.SandboxMicroVM, OS: "linux", Arch: "amd64", HostNetwork: true}}
 	// A cache without room keeps a file only while it is in use.
 	cache, err := artifact.Open(artifact.Config{Dir: r.cache, MaxBytes: 1, AllowFile: true})
 	if err != nil {

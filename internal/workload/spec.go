@@ -25,6 +25,12 @@ type Spec struct {
 	Digest      string // sha256 the artifact must have; empty when it need not be verified
 	Argv        []string
 	Environment map[string]string
+
+	MinSandbox nex.SandboxLevel // the weakest that will do; empty for any
+	MemoryMiB  int              // 0 for the node's
+	CPUs       float64          // 0 for the node's
+	Egress     nex.Egress       // narrows the node's
+
 	// What follows is for functions.
 	Triggers          []string
 	TriggerConnection *nex.Connection // nil for the node's

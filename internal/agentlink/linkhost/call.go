@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/function"
 )
@@ -35,27 +33,27 @@ type call struct {
 // or before it returns: with the agent's answer, when the agent is too late, or when the link is
 // closed. What done is given is its own; it must not block.
 func (l *Link) Call(t agentlink.Trigger, done func(agentlink.Answer)) {
-	number, refused := l.calls.add(t.Timeout+lateBy, done)
+	number, only, refused := l.calls.add(t.Timeout+lateBy, done)
 	if refused != nil {
 		done(*refused)
 		return
 	}
 	t.Number = number
-	frame := l.frames.Get()
-	*frame = agentlink.AppendTrigger(*frame, t)
-	err := l.nc.Publish(l.triggers, *frame)
-	l.frames.Put(frame)
+	err := agentlink.ErrStreamClosed
+	if s := l.stream.Load(); s != nil {
+		err = s.SendTrigger(t, only)
+	}
 	switch {
-	case errors.Is(err, nats.ErrMaxPayload):
+	case errors.Is(err, agentlink.ErrFrameTooLarge):
 		l.calls.settle(number, agentlink.Answer{Status: function.StatusTooLarge, Message: "the payload and headers of the call are larger than a function takes"})
 	case err != nil:
 		l.calls.settle(number, l.gone())
 	}
 }
 
-// answered is called with one answer after the other.
-func (l *Link) answered(m *nats.Msg) {
-	a, err := agentlink.ParseAnswer(m.Data)
+// answered takes an answer.
+func (l *Link) answered(body []byte) {
+	a, err := agentlink.ParseAnswer(body)
 	if err != nil {
 		a.Status, a.Message = function.StatusFailed, "the function's agent answered what cannot be read"
 	}
@@ -89,11 +87,12 @@ func (l *Link) gone() agentlink.Answer {
 // Abandon answers all calls that are under way, and later ones, with a: the agent will not.
 func (l *Link) Abandon(a agentlink.Answer) { l.calls.abandon(a) }
 
-func (c *calls) add(timeout time.Duration, done func(agentlink.Answer)) (number uint64, refused *agentlink.Answer) {
+// add takes a call, or says how it is answered at once.
+func (c *calls) add(timeout time.Duration, done func(agentlink.Answer)) (number uint64, only bool, refused *agentlink.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over != nil {
-		return 0, c.over
+		return 0, false, c.over
 	}
 	c.last++
 	number = c.last
@@ -101,7 +100,7 @@ func (c *calls) add(timeout time.Duration, done func(agentlink.Answer)) (number 
 		c.settle(number, agentlink.Answer{Status: function.StatusTimeout, Message: "the function did not answer before its deadline"})
 		c.late()
 	})}
-	return number, nil
+	return number, len(c.pending) == 1, nil
 }
 
 // settle ends a call, unless it has ended.
@@ -116,6 +115,7 @@ func (c *calls) settle(number uint64, a agentlink.Answer) {
 	}
 }
 
+// abandon ends all calls, and later ones.
 func (c *calls) abandon(a agentlink.Answer) {
 	c.mu.Lock()
 	if c.over == nil {

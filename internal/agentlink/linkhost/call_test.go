@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +45,7 @@ func awaitAnswer(t testing.TB, answers <-chan agentlink.Answer) agentlink.Answer
 func TestCall(t *testing.T) {
 	t.Parallel()
 	var got agentlink.Trigger
-	link, _ := dial(t, &handler{trigger: func(c agentlink.Trigger, answer func(agentlink.Answer)) {
+	link := dialFunction(t, &handler{trigger: func(c agentlink.Trigger, answer func(agentlink.Answer)) {
 		got = c
 		answer(agentlink.Answer{Header: c.Header, Payload: c.Payload})
 	}})
@@ -63,7 +65,7 @@ func TestCall(t *testing.T) {
 
 func TestManyCalls(t *testing.T) {
 	t.Parallel()
-	link, _ := dial(t, &handler{trigger: func(c agentlink.Trigger, answer func(agentlink.Answer)) {
+	link := dialFunction(t, &handler{trigger: func(c agentlink.Trigger, answer func(agentlink.Answer)) {
 		go answer(agentlink.Answer{Payload: c.Payload}) // in any order
 	}})
 	const calls = 2000
@@ -90,7 +92,7 @@ func TestManyCalls(t *testing.T) {
 func TestCallThatIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	late := make(chan func(agentlink.Answer), 1)
-	link, _ := dial(t, &handler{trigger: func(_ agentlink.Trigger, answer func(agentlink.Answer)) { late <- answer }})
+	link := dialFunction(t, &handler{trigger: func(_ agentlink.Trigger, answer func(agentlink.Answer)) { late <- answer }})
 	if a := call(t, link, agentlink.Trigger{Timeout: time.Millisecond}); a.Status != function.StatusTimeout {
 		t.Errorf("answer = %+v, want status %d", a, function.StatusTimeout)
 	}
@@ -110,7 +112,7 @@ func TestCallOfAnAgentThatEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			taken := make(chan struct{}, 1)
-			link, _ := dial(t, &handler{trigger: func(agentlink.Trigger, func(agentlink.Answer)) { taken <- struct{}{} }})
+			link := dialFunction(t, &handler{trigger: func(agentlink.Trigger, func(agentlink.Answer)) { taken <- struct{}{} }})
 			answers := make(chan agentlink.Answer, 2)
 			link.Call(agentlink.Trigger{Timeout: time.Hour}, func(a agentlink.Answer) { answers <- a })
 			<-taken
@@ -128,7 +130,7 @@ func TestCallOfAnAgentThatEnds(t *testing.T) {
 
 func TestCallThatDoesNotFit(t *testing.T) {
 	t.Parallel()
-	link, _ := dial(t, &handler{})
+	link := dialFunction(t, &handler{})
 	huge := function.Header{"A": {strings.Repeat("x", agentlink.MaxFrameBytes)}}
 	if a := call(t, link, agentlink.Trigger{Timeout: time.Minute, Header: huge}); a.Status != function.StatusTooLarge {
 		t.Errorf("answer = %+v, want status %d", a, function.StatusTooLarge)
@@ -139,37 +141,113 @@ func TestCallThatDoesNotFit(t *testing.T) {
 func TestMadeUpAnswers(t *testing.T) {
 	t.Parallel()
 	link, b := admit(t, linktest.StartHost(t), "A")
-	nc, _ := connect(t, b)
-	forged := make(chan struct{})
-	sub, err := nc.SubscribeSync(agentlink.TriggerSubject("A"))
-	if err != nil {
+	conn := connectCalls(t, b)
+	answers := make(chan agentlink.Answer, 1)
+	link.Call(agentlink.Trigger{Timeout: nextest.Patience}, func(a agentlink.Answer) { answers <- a })
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(conn, head); err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.Flush(); err != nil {
+	body := make([]byte, binary.BigEndian.Uint32(head)-1)
+	if _, err := io.ReadFull(conn, body); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		defer close(forged)
-		m, err := sub.NextMsg(nextest.Patience)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		trigger, err := agentlink.ParseTrigger(m.Data)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		for _, forgery := range [][]byte{nil, {0xff}, []byte("nonsense"), agentlink.AppendAnswer(nil, agentlink.Answer{Number: trigger.Number + 1})} {
-			_ = nc.Publish(agentlink.AnswersSubject("A"), forgery)
-		}
-		_ = nc.Publish(agentlink.AnswersSubject("A"), append(binary.AppendUvarint(nil, trigger.Number), 7))
-	}()
-	a := call(t, link, agentlink.Trigger{Timeout: nextest.Patience})
+	call, err := agentlink.ParseTrigger(body)
+	if err != nil || head[4] != byte(agentlink.KindTrigger) {
+		t.Fatalf("the agent got %c %q: %v", head[4], body, err)
+	}
+	for _, forgery := range [][]byte{nil, {0xff}, []byte("nonsense"), agentlink.AppendAnswer(nil, agentlink.Answer{Number: call.Number + 1})} {
+		writeFrame(t, conn, byte(agentlink.KindAnswer), forgery)
+	}
+	writeFrame(t, conn, 'x', []byte("of no kind"))
+	writeFrame(t, conn, byte(agentlink.KindAnswer), append(binary.AppendUvarint(nil, call.Number), 7))
+	a := awaitAnswer(t, answers)
 	if a.Status != function.StatusFailed || !strings.Contains(a.Message, "cannot be read") {
 		t.Errorf("answer = %+v, want status %d", a, function.StatusFailed)
 	}
-	<-forged
+}
+
+// An agent that sends what cannot be read is given up.
+func TestMalformedStream(t *testing.T) {
+	t.Parallel()
+	for name, frame := range map[string][]byte{"empty": {0, 0, 0, 0}, "too large": {0xff, 0xff, 0xff, 0xff, 'A'}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			link, b := admit(t, linktest.StartHost(t), "A")
+			if _, err := connectCalls(t, b).Write(frame); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-link.Lost():
+			case <-time.After(nextest.Patience):
+				t.Error("the link is kept")
+			}
+		})
+	}
+}
+
+// An agent that has closed its stream, perhaps in the middle of a frame, takes no more calls.
+func TestClosedStream(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string][]byte{"between frames": nil, "cut off": {0, 0, 1, 0, 'A', 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			link, b := admit(t, linktest.StartHost(t), "A")
+			conn := connectCalls(t, b)
+			answers := make(chan agentlink.Answer, 1)
+			link.Call(agentlink.Trigger{Timeout: time.Hour}, func(a agentlink.Answer) { answers <- a })
+			if _, err := conn.Write(last); err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+			nextest.Await(t, "calls are refused", func() bool {
+				refused := make(chan agentlink.Answer, 1)
+				link.Call(agentlink.Trigger{Timeout: time.Hour}, func(a agentlink.Answer) { refused <- a })
+				return len(refused) > 0
+			})
+			link.Close()
+			if a := awaitAnswer(t, answers); a.Status != function.StatusFailed || a.Message == "" {
+				t.Errorf("answer = %+v, want status %d and a reason", a, function.StatusFailed)
+			}
+		})
+	}
+}
+
+// Before there is a function nothing can be called.
+func TestCallBeforeDeploy(t *testing.T) {
+	t.Parallel()
+	link, _ := dial(t, &handler{})
+	if a := call(t, link, agentlink.Trigger{Timeout: time.Minute}); a.Status != function.StatusFailed {
+		t.Errorf("answer = %+v, want status %d", a, function.StatusFailed)
+	}
+}
+
+// Answers that were given arrive before the end of the workload does.
+func TestAnswersComeBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		const calls = 20
+		taken := make(chan func(agentlink.Answer), calls)
+		link := dialFunction(t, &handler{
+			trigger: func(_ agentlink.Trigger, answer func(agentlink.Answer)) { taken <- answer },
+			undeploy: func(agentlink.Undeploy) agentlink.Exited {
+				for range calls {
+					(<-taken)(agentlink.Answer{Payload: make([]byte, 64<<10)})
+				}
+				return agentlink.Exited{}
+			},
+		})
+		var answered atomic.Int64
+		for range calls {
+			link.Call(agentlink.Trigger{Timeout: nextest.Patience}, func(agentlink.Answer) { answered.Add(1) })
+		}
+		if _, err := link.Undeploy(t.Context(), nextest.Patience); err != nil {
+			t.Fatal(err)
+		}
+		if n := answered.Load(); n != calls {
+			t.Fatalf("%d of %d calls were answered when the workload had ended", n, calls)
+		}
+	}
 }
 
 // serving deploys with host services that answer as given.
@@ -279,7 +357,7 @@ func TestUsage(t *testing.T) {
 }
 
 func BenchmarkCall(b *testing.B) {
-	link, _ := dial(b, &handler{})
+	link := dialFunction(b, &handler{})
 	answers := make(chan agentlink.Answer, 1)
 	payload := make([]byte, 16)
 	b.ReportAllocs()
@@ -294,7 +372,8 @@ func TestAgentThatHangs(t *testing.T) {
 	t.Parallel()
 	link, b := admit(t, linktest.StartHost(t), "A")
 	connect(t, b) // takes nothing
-	slow, _ := dial(t, &handler{trigger: func(agentlink.Trigger, func(agentlink.Answer)) {}})
+	connectCalls(t, b)
+	slow := dialFunction(t, &handler{trigger: func(agentlink.Trigger, func(agentlink.Answer)) {}})
 	for _, l := range []*linkhost.Link{link, slow} {
 		l.Call(agentlink.Trigger{Timeout: time.Millisecond}, func(agentlink.Answer) {})
 	}

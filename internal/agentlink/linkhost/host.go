@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -28,6 +30,9 @@ type Config struct {
 	Host string
 	// Port is fixed, or 0 for any free one.
 	Port int
+	// Dir is the directory for the sockets of agents, not longer than [MaxDir]; what is in it is removed.
+	// Empty makes one for temporary files.
+	Dir string
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -35,6 +40,7 @@ type Config struct {
 // Host is the internal NATS server. It is safe for concurrent use.
 type Host struct {
 	cfg    Config
+	dir    string
 	server *server.Server
 	users  *users
 }
@@ -82,6 +88,9 @@ func Start(cfg Config) (*Host, error) {
 	}
 	users.server = s
 	h := &Host{cfg: cfg, server: s, users: users}
+	if h.dir, err = makeDir(cfg.Dir); err != nil {
+		return nil, err
+	}
 	s.Start()
 	if !s.ReadyForConnections(startTimeout) {
 		h.Close()
@@ -106,6 +115,9 @@ func (h *Host) URL() string { return h.server.ClientURL() }
 func (h *Host) Close() {
 	h.server.Shutdown()
 	h.server.WaitForShutdown()
+	if err := os.RemoveAll(h.dir); err != nil {
+		h.cfg.Logger.Warn("directory for the sockets of agents not removed", "error", err)
+	}
 }
 
 // Admit makes the account and the keys of a new agent and waits for nothing. The caller owns the
@@ -132,15 +144,17 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 		return nil, fmt.Errorf("admit agent %s: connect to internal NATS server: %w", agentID, err)
 	}
 	l := &Link{
-		id: agentID, triggers: agentlink.TriggerSubject(agentID), nc: nc, host: h, seat: seat,
-		bootstrap: agentlink.Encode(agentlink.Bootstrap{AgentID: agentID, URL: h.URL(), Seed: agent.seed}),
-		shook:     make(chan agentlink.Handshake, 1),
-		lost:      lost,
-		calls:     calls{pending: make(map[uint64]*call)},
+		id: agentID, nc: nc, host: h, seat: seat, seed: agent.seed,
+		shook: make(chan agentlink.Handshake, 1),
+		lost:  lost,
+		calls: calls{pending: make(map[uint64]*call)},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.calls.late = l.suspect
-	if err := l.listen(); err != nil {
+	if l.socket, err = listenSocket(filepath.Join(h.dir, agentID), l.connected); err == nil {
+		err = l.listen()
+	}
+	if err != nil {
 		l.Close()
 		return nil, fmt.Errorf("admit agent %s: %w", agentID, err)
 	}

@@ -27,7 +27,7 @@ func admit(t testing.TB, h *linkhost.Host, id string) (*linkhost.Link, agentlink
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	b, err := agentlink.Decode[agentlink.Bootstrap](l.Bootstrap())
+	b, err := agentlink.Decode[agentlink.Bootstrap](l.Bootstrap("", true))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package linkhost_test
 
 import (
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +83,9 @@ func TestAgentsAreInAccountsOfTheirOwn(t *testing.T) {
 	h := linktest.StartHost(t)
 	// Two agents of the same id have the same permissions.
 	linkA, a := admit(t, h, "A")
+	if err := os.Rename(linkA.Dir(), linkA.Dir()+"-first"); err != nil { // makes room for the second's
+		t.Fatal(err)
+	}
 	_, twin := admit(t, h, "A")
 	nc, _ := connect(t, twin)
 	heard := make(chan *nats.Msg, 8)
@@ -234,7 +238,7 @@ func TestCloseWhileTheAgentConnects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := agentlink.Decode[agentlink.Bootstrap](link.Bootstrap())
+		b, err := agentlink.Decode[agentlink.Bootstrap](link.Bootstrap("", true))
 		if err != nil {
 			t.Fatal(err)
 		}

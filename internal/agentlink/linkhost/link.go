@@ -1,6 +1,7 @@
 package linkhost
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,18 +18,19 @@ import (
 
 // Link is the node's end of the link to one agent. It is safe for concurrent use.
 type Link struct {
-	id        string
-	triggers  string // subject
-	nc        *nats.Conn
-	host      *Host
-	seat      *seat
-	bootstrap []byte
-	closed    sync.Once
-	lost      chan struct{} // closed with nc
+	id     string
+	nc     *nats.Conn
+	host   *Host
+	seat   *seat
+	seed   string
+	socket *socket
+	closed sync.Once
+	lost   chan struct{} // closed with nc
 
 	shook  chan agentlink.Handshake // has room for the one handshake
 	events atomic.Pointer[Events]
 	calls  calls
+	stream atomic.Pointer[stream] // nil before the agent has opened one
 	frames agentlink.Frames
 	// suspected is set while an agent that was late is asked whether it is there.
 	suspected atomic.Bool
@@ -63,8 +65,18 @@ const (
 	catchUpTimeout = time.Second
 )
 
-// Bootstrap is the document for the agent; it holds its secret key.
-func (l *Link) Bootstrap() []byte { return l.bootstrap }
+// Dir is the directory with the socket by which the agent can connect.
+func (l *Link) Dir() string { return l.socket.dir }
+
+// Bootstrap is the document for the agent; it holds its secret key. The agent sees Dir at dir; an empty
+// one means at the same path. Without the host's network it connects by the socket alone.
+func (l *Link) Bootstrap(dir string, hostNetwork bool) []byte {
+	b := agentlink.Bootstrap{AgentID: l.id, Seed: l.seed, LinkDir: cmp.Or(dir, l.Dir()), Token: l.socket.token}
+	if hostNetwork {
+		b.URL = l.host.URL()
+	}
+	return agentlink.Encode(b)
+}
 
 // Handshake waits until the agent has introduced itself. Call it once.
 func (l *Link) Handshake(ctx context.Context) (agentlink.Handshake, error) {
@@ -132,9 +144,16 @@ func (l *Link) Close() {
 		l.cancel()
 		l.servingMu.Unlock()
 		l.nc.Close()
+		l.closeStream(ctx)
 		l.calls.abandon(l.gone())
 		l.serving.Wait()
 		l.host.users.dismiss(l.seat)
+		if l.socket == nil {
+			return
+		}
+		if err := l.socket.close(); err != nil {
+			l.host.cfg.Logger.Warn("socket of an agent not removed", "agent", l.id, "error", err)
+		}
 	})
 }
 

@@ -21,6 +21,16 @@ import (
 	"github.com/nex-engine/nex/internal/nextest"
 )
 
+// dialFunction is dial for a link that calls can be made on.
+func dialFunction(t testing.TB, h *handler) *linkhost.Link {
+	t.Helper()
+	link, _ := dial(t, h)
+	if _, err := link.Deploy(t.Context(), agentlink.Deploy{Function: &agentlink.Function{}}, ignored); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
 // dial is the agent's end of a new link, with h serving.
 func dial(t testing.TB, h *handler) (*linkhost.Link, *agentlink.Conn) {
 	t.Helper()

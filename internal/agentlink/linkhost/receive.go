@@ -13,16 +13,9 @@ import (
 // caughtUpSubject is where the node asks itself whether it has heard everything.
 func caughtUpSubject(id string) string { return "hostint." + id + ".caughtup" }
 
-// listen subscribes to everything the agent says, in one subscription so that its order is kept, and,
-// in another, to the answers to calls, so that they do not wait.
+// listen subscribes to everything the agent says, in one subscription so that its order is kept.
 func (l *Link) listen() error {
 	_, err := l.nc.Subscribe(agentlink.HostSubjects(l.id), l.receive)
-	if err == nil {
-		var answers *nats.Subscription
-		if answers, err = l.nc.Subscribe(agentlink.AnswersSubject(l.id), l.answered); err == nil {
-			err = answers.SetPendingLimits(-1, -1) // answered never waits
-		}
-	}
 	if err == nil {
 		err = l.nc.Flush()
 	}

@@ -111,7 +111,7 @@ func (u *users) disconnect(account *server.Account) {
 // permissions are what one agent may use: its subjects, its inbox, and one answer to each request.
 func permissions(agentID string) *server.Permissions {
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{agentlink.HostSubjects(agentID), agentlink.AnswersSubject(agentID)}},
+		Publish:   &server.SubjectPermission{Allow: []string{agentlink.HostSubjects(agentID)}},
 		Subscribe: &server.SubjectPermission{Allow: []string{agentlink.AgentSubjects(agentID), agentlink.InboxPrefix(agentID) + ".>"}},
 		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: answerWithin},
 	}

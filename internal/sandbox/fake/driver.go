@@ -58,6 +58,7 @@ func (d *Driver) Capabilities() sandbox.Capabilities {
 		OS:            runtime.GOOS,
 		Arch:          runtime.GOARCH,
 		HostLibraries: true,
+		HostNetwork:   true,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"runtime"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/unwind"
@@ -36,15 +37,20 @@ type Config struct {
 	// Dir is the directory for the driver's state; it is made when it is missing. Required, and not
 	// shared with another node.
 	Dir string
+	// Cgroups makes the control groups of agents, by which their limits hold. It stays the caller's, who
+	// closes it last. Nil means that there are none.
+	Cgroups *cgroup.Manager
 	// Logger gets what cannot be returned to a caller. Nil discards.
 	Logger *slog.Logger
 }
 
 // Driver starts agents as ordinary processes. It is safe for concurrent use.
 type Driver struct {
-	agent string
-	dir   string
-	log   *slog.Logger
+	agent   string
+	dir     string
+	cgroups *cgroup.Manager
+	limits  sandbox.LimitSet
+	log     *slog.Logger
 }
 
 var (
@@ -68,7 +74,7 @@ func New(c Config) (*Driver, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Driver{agent: agent, dir: dir, log: c.Logger}, nil
+	return &Driver{agent: agent, dir: dir, cgroups: c.Cgroups, limits: limitSet(c.Cgroups.Limits()), log: c.Logger}, nil
 }
 
 // findAgent returns the absolute path of the agent program if it can be run.
@@ -103,6 +109,8 @@ func (d *Driver) Capabilities() sandbox.Capabilities {
 		OS:            runtime.GOOS,
 		Arch:          runtime.GOARCH,
 		HostLibraries: true,
+		HostNetwork:   true,
+		Limits:        d.limits,
 	}
 }
 
@@ -116,6 +124,9 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	if !validID(spec.ID) {
 		return nil, fmt.Errorf("start agent: id %q is not of letters and digits, at most %d", spec.ID, maxID)
 	}
+	if err := d.check(spec.Settings.Limits); err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
 	agent, err := findAgent(d.agent)
 	if err != nil {
 		return nil, err
@@ -126,9 +137,16 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	}
 	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", h.remove()) })
 
-	i := newInstance(spec, h, d.log)
+	group, err := d.cgroups.Create(spec.ID, spec.Settings.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	undo.Add(func() { d.logged(spec.ID, "remove control group", group.Remove(context.WithoutCancel(ctx))) })
+
+	i := newInstance(spec, h, group, d.log)
 	i.cmd = command(agent, h, spec, i.output)
-	i.tree, err = proctree.Start(i.cmd, proctree.Outlive(), proctree.Marked(AgentIDVariable, spec.ID))
+	begin := limitFiles(group.Start, spec.Settings.Limits.OpenFiles)
+	i.tree, err = proctree.Start(i.cmd, proctree.Outlive(), proctree.Marked(AgentIDVariable, spec.ID), proctree.StartedBy(begin))
 	if err != nil {
 		return nil, fmt.Errorf("start agent %s: %w", agent, err)
 	}

@@ -1,0 +1,159 @@
+package linkhost_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/agentlink/linktest"
+	"github.com/nex-engine/nex/internal/nextest"
+)
+
+// hello connects to an agent's socket and says a hello.
+func hello(t testing.TB, b agentlink.Bootstrap, purpose byte, token string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", filepath.Join(b.LinkDir, agentlink.SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(nextest.Patience))
+	if _, err := conn.Write(append([]byte{purpose}, token...)); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// connectCalls is the agent's end of a stream of calls, as bytes.
+func connectCalls(t testing.TB, b agentlink.Bootstrap) net.Conn {
+	t.Helper()
+	conn := hello(t, b, agentlink.PurposeCalls, b.Token)
+	taken := make([]byte, 1)
+	if _, err := io.ReadFull(conn, taken); err != nil || taken[0] != agentlink.HelloTaken {
+		t.Fatalf("the node answers the hello %q, %v", taken, err)
+	}
+	return conn
+}
+
+func writeFrame(t testing.TB, conn net.Conn, kind byte, body []byte) {
+	t.Helper()
+	frame := append(binary.BigEndian.AppendUint32(nil, uint32(len(body)+1)), kind)
+	if _, err := conn.Write(append(frame, body...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Without the token nothing can be said, and with it no more than an agent says.
+func TestSocketRefuses(t *testing.T) {
+	t.Parallel()
+	h := linktest.StartHost(t)
+	_, b := admit(t, h, "A")
+	_, other := admit(t, h, "B")
+	connectCalls(t, b)
+	for name, conn := range map[string]net.Conn{
+		"wrong token":        hello(t, b, agentlink.PurposeCalls, strings.Repeat("x", agentlink.TokenBytes)),
+		"another's token":    hello(t, b, agentlink.PurposeNATS, other.Token),
+		"no purpose":         hello(t, b, '?', b.Token),
+		"a second stream":    hello(t, b, agentlink.PurposeCalls, b.Token),
+		"NATS, wrong token":  hello(t, b, agentlink.PurposeNATS, strings.Repeat("x", agentlink.TokenBytes)),
+		"token of no length": hello(t, b, agentlink.PurposeCalls, strings.Repeat("\x00", agentlink.TokenBytes)),
+	} {
+		if said, err := io.ReadAll(conn); len(said) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the node says %q, %v, want that it closes the connection", name, said, err)
+		}
+	}
+}
+
+// Connections of an agent that says nothing are few.
+func TestSocketIsBounded(t *testing.T) {
+	t.Parallel()
+	_, b := admit(t, linktest.StartHost(t), "A")
+	for range 20 {
+		hello(t, b, '?', "")
+	}
+	last := hello(t, b, '?', "")
+	if said, err := io.ReadAll(last); len(said) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the node says %q, %v, want that it closes the connection", said, err)
+	}
+}
+
+// An agent that has no network reaches the internal server by its socket.
+func TestLinkBySocket(t *testing.T) {
+	t.Parallel()
+	h := linktest.StartHost(t)
+	link, err := h.Admit("A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	b, err := agentlink.Decode[agentlink.Bootstrap](link.Bootstrap("", false))
+	if err != nil || b.URL != "" {
+		t.Fatalf("bootstrap = %+v, %v, want one without URL", b, err)
+	}
+	c, err := agentlink.Dial(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Serve(&handler{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Handshake(t.Context(), agentlink.Handshake{AgentID: "A"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := link.Deploy(t.Context(), agentlink.Deploy{Function: &agentlink.Function{}}, ignored); err != nil {
+		t.Fatal(err)
+	}
+	if a := call(t, link, agentlink.Trigger{Timeout: nextest.Patience, Payload: []byte("x")}); string(a.Payload) != "x" {
+		t.Errorf("answer = %+v, want the payload", a)
+	}
+	link.Close()
+	select {
+	case <-c.Lost():
+	case <-time.After(nextest.Patience):
+		t.Error("the agent's link is not lost")
+	}
+	if _, err := os.Stat(b.LinkDir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory of the socket is left: %v", err)
+	}
+}
+
+func TestDirOfSockets(t *testing.T) {
+	t.Parallel()
+	base, err := os.MkdirTemp("", "nex-test-") // shorter than that of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(base)
+	dir := filepath.Join(base, "link")
+	if err := os.MkdirAll(filepath.Join(dir, "LEFT"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h, err := linkhost.Start(linkhost.Config{Dir: dir, Logger: discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("in the directory are %v, %v, want nothing", left, err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory has mode %v, %v, want that only its owner can enter it", info.Mode(), err)
+	}
+	h.Close()
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory is left: %v", err)
+	}
+	if h, err := linkhost.Start(linkhost.Config{Dir: filepath.Join(base, strings.Repeat("x", linkhost.MaxDir)), Logger: discard}); err == nil {
+		h.Close()
+		t.Error("a directory was accepted that is too long for a socket")
+	}
+}

@@ -1,0 +1,83 @@
+package agentlink
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"time"
+)
+
+// SocketName is the unix socket in the directory of an agent's link.
+//
+// Who connects says hello first: one byte for what the connection is for, then the token of the
+// Bootstrap. The node answers a connection for calls with one byte, HelloTaken, when calls can come.
+const SocketName = "link.sock"
+
+// What a connection is for.
+const (
+	PurposeNATS  byte = 'N' // the internal NATS server
+	PurposeCalls byte = 'C' // a [Stream]
+)
+
+// TokenBytes is the length of a token.
+const TokenBytes = 26
+
+// HelloTaken is the node's answer to the hello of a connection for calls.
+const HelloTaken byte = '+'
+
+// helloTimeout bounds what both ends need for the hello.
+const helloTimeout = 5 * time.Second
+
+// AcceptHello reads the hello of a connection that was accepted.
+func AcceptHello(conn net.Conn) (purpose byte, token string, err error) {
+	var hello [1 + TokenBytes]byte
+	_ = conn.SetReadDeadline(time.Now().Add(helloTimeout)) // on a connection that is gone reading fails
+	if _, err := io.ReadFull(conn, hello[:]); err != nil {
+		return 0, "", err
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	return hello[0], string(hello[1:]), nil
+}
+
+// connect connects to the socket of the bootstrap document for a purpose.
+func connect(b Bootstrap, purpose byte) (net.Conn, error) {
+	if len(b.Token) != TokenBytes {
+		return nil, errors.New("the token of the bootstrap document is malformed")
+	}
+	conn, err := net.DialTimeout("unix", filepath.Join(b.LinkDir, SocketName), dialTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(append([]byte{purpose}, b.Token...)); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// connectCalls opens a stream for calls.
+func connectCalls(b Bootstrap) (*Stream, error) {
+	conn, err := connect(b, PurposeCalls)
+	if err != nil {
+		return nil, fmt.Errorf("connect to node for calls: %w", err)
+	}
+	taken := make([]byte, 1)
+	_ = conn.SetReadDeadline(time.Now().Add(helloTimeout))
+	if _, err = io.ReadFull(conn, taken); err == nil && taken[0] != HelloTaken {
+		err = errors.New("the node refused")
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connect to node for calls: %w", err)
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	return NewStream(conn), nil
+}
+
+// natsDialer lets a NATS client connect by the socket.
+type natsDialer struct{ bootstrap Bootstrap }
+
+// Dial implements nats.CustomDialer.
+func (d natsDialer) Dial(string, string) (net.Conn, error) { return connect(d.bootstrap, PurposeNATS) }
