@@ -32,6 +32,9 @@ AGENT_TAGS := -tags netgo,osusergo
 AGENT_LINK-linux-amd64 := -linkmode external -extldflags -static
 AGENT_LINK-linux-arm64 := -linkmode external -extldflags "-static-libstdc++ -static-libgcc"
 
+# The program of gVisor's sandboxes runs on linux alone.
+RUNSC-linux := bin/runsc
+
 # Where programs must build: every combination, without cgo.
 SYSTEMS   := linux darwin windows
 PLATFORMS := $(foreach arch,amd64 arm64,$(addsuffix -$(arch),$(SYSTEMS)))
@@ -53,7 +56,7 @@ help: ## List the targets
 	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
-build: bin/nex bin/nex-agent ## Build bin/nex and bin/nex-agent
+build: bin/nex bin/nex-agent $(RUNSC-$(firstword $(subst -, ,$(HOST)))) ## Build bin/nex, bin/nex-agent and, on linux, bin/runsc
 
 # The go command knows best what is up to date, so these are always handed to it.
 .PHONY: bin/nex bin/nex-agent bin/echoservice bin/echofunction.wasm
@@ -62,6 +65,10 @@ bin/nex:
 
 bin/nex-agent:
 	CGO_ENABLED=$(if $(AGENT_LINK-$(HOST)),1,0) $(BUILD) $(AGENT_TAGS) -ldflags '$(LDFLAGS) $(AGENT_LINK-$(HOST))' -o $@ ./cmd/nex-agent
+
+# Its version is pinned with the tools, so that what it requires stays out of our own go.mod.
+bin/runsc: tools/go.mod tools/go.sum
+	CGO_ENABLED=0 $(GO) build -C tools -trimpath -buildvcs=false -o ../$@ gvisor.dev/gvisor/runsc
 
 # On amd64 Debian has the cross compiler for it; elsewhere name yours.
 .PHONY: bin/nex-agent-linux-arm64

@@ -32,6 +32,15 @@ type DeployRequest struct {
 	// default, 5 s.
 	CallTimeoutMillis int `json:"call_timeout_ms,omitempty"`
 
+	// MinSandbox is the weakest level that will do; empty means any that the node has.
+	MinSandbox SandboxLevel `json:"min_sandbox,omitempty"`
+	// MemoryMiB and CPUs bound what the workload takes of the machine, in MiB and in processors, of
+	// which 0.5 is half a one; 0 takes the node's default.
+	MemoryMiB int     `json:"memory_mib,omitempty"`
+	CPUs      float64 `json:"cpus,omitempty"`
+	// Egress says where a service may connect to, within what the node allows; nil is all of that.
+	Egress *Egress `json:"egress,omitempty"`
+
 	// RetryCount and RetriedAt are set by version 1 nodes that deploy again; they are not signed.
 	RetryCount int    `json:"retry_count,omitempty"`
 	RetriedAt  string `json:"retried_at,omitempty"`
@@ -53,8 +62,15 @@ const (
 	MaxConcurrency = 1024
 	// MaxCallTimeoutMillis bounds DeployRequest.CallTimeoutMillis: five minutes.
 	MaxCallTimeoutMillis = 5 * 60 * 1000
-	maxSubjectLength     = 256
-	maxArgumentLength    = 64 << 10
+	// MinMemoryMiB and MaxMemoryMiB bound DeployRequest.MemoryMiB: 16 MiB to 1 TiB.
+	MinMemoryMiB = 16
+	MaxMemoryMiB = 1 << 20
+	// MinCPUs and MaxCPUs bound DeployRequest.CPUs.
+	MinCPUs = 0.01
+	MaxCPUs = 1024
+
+	maxSubjectLength  = 256
+	maxArgumentLength = 64 << 10
 )
 
 // DecodeDeployRequest parses and checks the body of DEPLOY. The error is an [Error] that names the
@@ -96,6 +112,9 @@ func (r *DeployRequest) check() error {
 	case r.SenderPublicKey != "" && !IsXkey(r.SenderPublicKey):
 		return bad("sender_public_key %q is not a public xkey", clip(r.SenderPublicKey))
 	}
+	if err := r.checkSandbox(); err != nil {
+		return err
+	}
 	for _, arg := range r.Argv {
 		if len(arg) > maxArgumentLength || strings.Contains(arg, "\x00") {
 			return bad("argv has an entry with a NUL byte or of more than %d bytes", maxArgumentLength)
@@ -106,7 +125,38 @@ func (r *DeployRequest) check() error {
 			return bad("trigger subject %q: %v", clip(s), err)
 		}
 	}
-	return r.Location.Check()
+	return r.checkLocation()
+}
+
+// checkSandbox checks what the request asks of its sandbox.
+func (r *DeployRequest) checkSandbox() error {
+	bad := func(format string, args ...any) error {
+		return Errorf(CodeInvalidRequest, "invalid deploy request: "+format, args...)
+	}
+	switch {
+	case r.MinSandbox != "" && !r.MinSandbox.Valid():
+		return bad("min_sandbox %q is none of %s", clip(string(r.MinSandbox)), levelNames())
+	case r.MemoryMiB != 0 && (r.MemoryMiB < MinMemoryMiB || r.MemoryMiB > MaxMemoryMiB):
+		return bad("memory_mib must be between %d and %d, or 0 for the node's default", MinMemoryMiB, MaxMemoryMiB)
+	case r.CPUs != 0 && !(r.CPUs >= MinCPUs && r.CPUs <= MaxCPUs): // not a number is neither
+		return bad("cpus must be between %v and %v, or 0 for the node's default", MinCPUs, MaxCPUs)
+	case r.Egress == nil:
+		return nil
+	case r.Type.Function() && !r.Egress.IsZero():
+		return bad("egress is for workloads with a network, and a %s function has none: leave it away", r.Type)
+	}
+	if err := r.Egress.Check(); err != nil {
+		return bad("egress: %v", err)
+	}
+	return nil
+}
+
+// checkLocation checks the location, and that images alone lie in registries.
+func (r *DeployRequest) checkLocation() error {
+	if err := r.Location.Check(); err != nil {
+		return err
+	}
+	return r.Location.CheckType(r.Type)
 }
 
 // RunResponse is the answer to DEPLOY.
@@ -166,7 +216,7 @@ func DecodeAuctionRequest(body []byte) (*AuctionRequest, error) {
 		return nil, err
 	}
 	if r.MinSandbox != "" && !r.MinSandbox.Valid() {
-		return nil, Errorf(CodeInvalidRequest, "invalid auction request: min_sandbox %q is none of none, gvisor, microvm", clip(string(r.MinSandbox)))
+		return nil, Errorf(CodeInvalidRequest, "invalid auction request: min_sandbox %q is none of %s", clip(string(r.MinSandbox)), levelNames())
 	}
 	if r.MemoryMiB < 0 {
 		return nil, Errorf(CodeInvalidRequest, "invalid auction request: memory_mib must not be negative")

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 )
 
 // Digest is the sha256, in hex, of the canonical form of everything in the request that the claims
@@ -18,6 +19,9 @@ import (
 func (r *DeployRequest) Digest() string {
 	c := *r
 	c.WorkloadJWT, c.RetryCount, c.RetriedAt = "", 0, ""
+	if math.IsNaN(c.CPUs) || math.IsInf(c.CPUs, 0) {
+		c.CPUs = 0 // JSON has no such numbers, so that the request cannot be sent anyhow
+	}
 	b, err := json.Marshal(c)
 	var fields map[string]any
 	if err == nil {

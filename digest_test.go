@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -74,7 +75,9 @@ func full() *nex.DeployRequest {
 		SenderPublicKey: xkey, TargetNode: nodeID, TriggerSubjects: []string{"a.>"},
 		TriggerConnection: &nex.Connection{URL: "nats://t", UserJWT: "j", UserSeed: "s"},
 		HostServices:      &nex.Connection{URL: "nats://h", UserJWT: "j", UserSeed: "s"},
-		RetryCount:        1, RetriedAt: "now",
+		MinSandbox:        nex.SandboxGVisor, MemoryMiB: 512, CPUs: 1.5,
+		Egress:     &nex.Egress{Allow: []string{"*.example.com:443"}, Deny: []string{"10.0.0.0/8"}},
+		RetryCount: 1, RetriedAt: "now",
 	}
 }
 
@@ -140,6 +143,8 @@ func setOther(v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Int:
 		v.SetInt(v.Int() + 1)
+	case reflect.Float64:
+		v.SetFloat(v.Float() / 3) // with as many digits as there are
 	case reflect.Slice:
 		v.Set(reflect.Append(v, reflect.ValueOf("x")))
 	default:
@@ -163,6 +168,9 @@ func TestDigestSurvivesTheWire(t *testing.T) {
 		{"full", full()},
 		{"zero", &nex.DeployRequest{}},
 		{"empty slices", &nex.DeployRequest{Argv: []string{}, TriggerSubjects: []string{}}},
+		{"numbers as JSON writes them", &nex.DeployRequest{CPUs: 1e-7, MemoryMiB: 1 << 40}},
+		{"large number", &nex.DeployRequest{CPUs: 1e21}},
+		{"empty egress", &nex.DeployRequest{Egress: &nex.Egress{}}},
 		{"empty connections", &nex.DeployRequest{TriggerConnection: &nex.Connection{}, HostServices: &nex.Connection{}}},
 		{"text that is not UTF-8", &nex.DeployRequest{Argv: []string{"\xff", "a\xc3"}, Description: "\x80"}},
 		{"half a surrogate pair", &nex.DeployRequest{Description: "\xed\xa0\x80"}},
@@ -223,6 +231,19 @@ func TestDigestIsOfTheMeaning(t *testing.T) {
 	same("other white space", spaced.Bytes())
 	same("escaped characters", bytes.Replace(spaced.Bytes(), []byte(`"native"`), []byte(`"n\u0061tive"`), 1))
 	same("capitals in keys", bytes.Replace(spaced.Bytes(), []byte(`"argv"`), []byte(`"ARGV"`), 1))
+}
+
+// What JSON cannot write is refused when the request is sent, and no reason to fall over before.
+func TestDigestOfNoNumber(t *testing.T) {
+	for _, cpus := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		r := nex.DeployRequest{CPUs: cpus}
+		if got, want := r.Digest(), (&nex.DeployRequest{}).Digest(); got != want {
+			t.Errorf("the digest with %v processors is %s, want %s", cpus, got, want)
+		}
+		if _, err := json.Marshal(r); err == nil {
+			t.Errorf("a request with %v processors can be sent", cpus)
+		}
+	}
 }
 
 func TestDigestLeavesTheRequestAlone(t *testing.T) {

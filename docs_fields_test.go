@@ -9,6 +9,7 @@ var wireValues = map[string]any{
 	"PingResponse": nex.PingResponse{}, "AuctionRequest": nex.AuctionRequest{}, "AuctionResponse": nex.AuctionResponse{},
 	"WorkloadPingResponse": nex.WorkloadPingResponse{}, "WorkloadPing": nex.WorkloadPing{},
 	"InfoResponse": nex.InfoResponse{}, "MemoryInfo": nex.MemoryInfo{}, "MachineInfo": nex.MachineInfo{}, "CallStats": nex.CallStats{},
+	"Limits": nex.Limits{}, "Egress": nex.Egress{},
 	"WorkloadSummary": nex.WorkloadSummary{},
 	"LameDuckRequest": nex.LameDuckRequest{}, "LameDuckResponse": nex.LameDuckResponse{},
 	"LogRecord": nex.LogRecord{}, "LogsRequest": nex.LogsRequest{}, "LogsResponse": nex.LogsResponse{}, "LogLine": nex.LogLine{},
@@ -46,8 +47,15 @@ var fieldDocs = map[string]fieldDoc{
 	"DeployRequest.host_services":      {"connection that the function's host services use", "the node's", false},
 	"DeployRequest.max_concurrency":    {"how many calls of the function run at one time on the node; functions only", "`functions.max_concurrency` of the node", true},
 	"DeployRequest.call_timeout_ms":    {"bounds a call, waiting for its turn included; functions only", "`functions.call_timeout_ms` of the node", true},
+	"DeployRequest.min_sandbox":        {"the weakest level that will do; a node that has no better refuses", "any", true},
+	"DeployRequest.memory_mib":         {"MiB of memory that the workload may take, its agent included", "the node's default", true},
+	"DeployRequest.cpus":               {"processor time that the workload may take: 1.5 is one and a half processors", "the node's default", true},
+	"DeployRequest.egress":             {"where the workload may connect to, within what the node allows; not for functions, which have no network", "all that the node allows", true},
 	"DeployRequest.retry_count":        {"set by version 1 nodes that deploy again; not signed, ignored", "0", false},
 	"DeployRequest.retried_at":         {"as `retry_count`", "none", false},
+
+	"Egress.allow": {"[rules](sandboxes.md#where-a-workload-may-connect-to): where it may connect to, within what the node allows", "all that the node allows", true},
+	"Egress.deny":  {"[rules](sandboxes.md#where-a-workload-may-connect-to): where it may not, whatever is allowed", "none", true},
 
 	"Connection.nats_url":       {"the server", "none", false},
 	"Connection.nats_user_jwt":  {"the user's JWT", "none", false},
@@ -124,7 +132,14 @@ var fieldDocs = map[string]fieldDoc{
 	"MachineInfo.restarts":  {"starts after the first", "", true},
 	"MachineInfo.reason":    {"why it came into its state", "", true},
 	"MachineInfo.triggers":  {"a function's trigger subjects", "", true},
+	"MachineInfo.limits":    {"what it may take of the machine, as far as the node can hold it to that", "", true},
 	"MachineInfo.calls":     {"the calls of a function", "", true},
+
+	"Limits.memory_mib": {"MiB of memory, of agent and workload together", "", true},
+	"Limits.cpus":       {"processor time: 1.5 is one and a half processors", "", true},
+	"Limits.pids":       {"processes and threads", "", true},
+	"Limits.open_files": {"open files of each process", "", true},
+	"Limits.disk_mib":   {"MiB of all that is written inside", "", true},
 
 	"CallStats.total":        {"calls that were answered since the function was deployed on the node, also those that failed", "", true},
 	"CallStats.errors":       {"calls of these that failed", "", true},
@@ -190,6 +205,8 @@ var fieldDocs = map[string]fieldDoc{
 	"WorkloadDeployed.workload_name": {"the workload's name", "", false},
 	"WorkloadDeployed.code":          {"0", "", false},
 	"WorkloadDeployed.id":            {"the workload's id", "", true},
+
+	"WorkloadDeployed.sandbox": {"how it is isolated", "", true},
 
 	"WorkloadUndeployed.workload_name": {"the workload's name", "", false},
 	"WorkloadUndeployed.code":          {"exit status; -1 when a signal ended the program, 0 when none was running", "", false},

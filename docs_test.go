@@ -176,6 +176,8 @@ func jsonType(t testing.TB, of reflect.Type) string {
 		return "string"
 	case reflect.Bool:
 		return "boolean"
+	case reflect.Float64:
+		return "number"
 	case reflect.Int, reflect.Int64, reflect.Uint64:
 		return "integer"
 	case reflect.Pointer:

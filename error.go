@@ -18,6 +18,8 @@ const (
 	CodeInvalidNamespace      Code = "invalid_namespace"
 	CodeWrongNode             Code = "wrong_node"
 	CodeUnsupportedType       Code = "unsupported_type"
+	CodeUnsupportedLimit      Code = "unsupported_limit"
+	CodeSandboxTooWeak        Code = "sandbox_too_weak"
 	CodeUnsupportedTrigger    Code = "unsupported_trigger"
 	CodeTriggerDenied         Code = "trigger_denied"
 	CodeEnvironmentUnreadable Code = "environment_unreadable"
@@ -40,12 +42,13 @@ const (
 	CodeInvalidFunction     Code = "invalid_function"
 
 	// The node.
-	CodeLameDuck         Code = "lame_duck"
-	CodeNodeFull         Code = "node_full"
-	CodeNoAgent          Code = "no_agent"
-	CodeStartFailed      Code = "start_failed"
-	CodeConnectionFailed Code = "connection_failed"
-	CodeInternal         Code = "internal"
+	CodeLameDuck              Code = "lame_duck"
+	CodeNodeFull              Code = "node_full"
+	CodeInsufficientResources Code = "insufficient_resources"
+	CodeNoAgent               Code = "no_agent"
+	CodeStartFailed           Code = "start_failed"
+	CodeConnectionFailed      Code = "connection_failed"
+	CodeInternal              Code = "internal"
 
 	// The way there, found out by the client.
 	CodeNodeNotFound Code = "node_not_found"
@@ -68,6 +71,8 @@ var Codes = []CodeInfo{
 	{CodeInvalidNamespace, 400, "The namespace does not match " + TokenPattern + ", is longer than 128 bytes, or is the reserved one.", "Choose another namespace."},
 	{CodeWrongNode, 400, "The request names another target node than the one it was sent to.", "Send it to the node it was made for."},
 	{CodeUnsupportedType, 400, "The node does not run workloads of this type.", "Use auction to find a node that does."},
+	{CodeUnsupportedLimit, 400, "The node cannot hold a workload to a bound that the request sets: its memory, its processors, or where it may connect to.", "Leave the bound away, or choose another node; the message says what is missing on this one."},
+	{CodeSandboxTooWeak, 400, "The node's sandbox level is below the one that the request demands.", "Use auction with min_sandbox to find a node that isolates better, or demand less."},
 	{CodeUnsupportedTrigger, 400, "Workloads of this type cannot have triggers, or the function has none.", "Leave the trigger subjects away; give a function at least one."},
 	{CodeTriggerDenied, 403, "A trigger subject overlaps with the node's deny list.", "Choose another trigger subject."},
 	{CodeEnvironmentUnreadable, 400, "The environment was not sealed to this node's xkey, or is not a map of strings.", "Seal it to the target_xkey that the node answers to a ping."},
@@ -86,6 +91,7 @@ var Codes = []CodeInfo{
 	{CodeInvalidFunction, 422, "The artifact is no function that can be loaded: a syntax error, no function in it, a missing import.", "Mend what the message names."},
 	{CodeLameDuck, 503, "The node is in lame duck mode and takes no new workloads.", "Choose another node."},
 	{CodeNodeFull, 503, "The node runs as many workloads as its limits allow.", "Choose another node, or raise node_limits."},
+	{CodeInsufficientResources, 503, "The node's machine does not have the memory or the processors that the request asks for.", "Ask for less, or use auction with memory_mib to find a node that has them."},
 	{CodeNoAgent, 503, "No agent became ready in time.", "Look at the node's log; try again."},
 	{CodeStartFailed, 500, "The program could not be started.", "See the message and the workload's log."},
 	{CodeConnectionFailed, 502, "The node could not make a NATS connection that the function needs for its triggers or host services.", "Check the connection that the request, or the node's configuration, names."},

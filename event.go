@@ -122,6 +122,8 @@ type WorkloadDeployed struct {
 	WorkloadName string `json:"workload_name"`
 	Code         int    `json:"code"`
 	ID           string `json:"id,omitempty"`
+	// Sandbox is how it is isolated.
+	Sandbox SandboxLevel `json:"sandbox,omitempty"`
 }
 
 // WorkloadUndeployed says that a workload has ended for good. Code is its exit status.

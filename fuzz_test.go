@@ -110,7 +110,11 @@ func FuzzDecodeDeployRequest(f *testing.F) {
 			coded(t, err)
 			return
 		}
-		if !r.Type.Valid() || r.WorkloadJWT == "" || r.Location.Check() != nil {
+		if !r.Type.Valid() || r.WorkloadJWT == "" || r.Location.Check() != nil || r.Location.CheckType(r.Type) != nil {
+			t.Fatalf("accepted %+v", r)
+		}
+		if (r.MinSandbox != "" && !r.MinSandbox.Valid()) || r.MemoryMiB < 0 || r.MemoryMiB > nex.MaxMemoryMiB ||
+			r.CPUs < 0 || r.CPUs > nex.MaxCPUs || (r.Egress != nil && r.Egress.Check() != nil) {
 			t.Fatalf("accepted %+v", r)
 		}
 		b, err := json.Marshal(r)

@@ -11,7 +11,8 @@ import (
 )
 
 // Location is where an artifact lies: nats://BUCKET/key in an object store, file:///path on the
-// node, or https://host/path.
+// node, https://host/path, or oci://registry/repository:tag, or @sha256:… instead of the tag, for an
+// image.
 //
 // On the wire it is Go's url.URL as a JSON object, which is what version 1 clients send; a plain
 // string is accepted as well.
@@ -22,17 +23,23 @@ const (
 	SchemeNATS  = "nats"
 	SchemeFile  = "file"
 	SchemeHTTPS = "https"
+	SchemeOCI   = "oci"
 )
 
 // ParseLocation parses the text form of a location and checks it.
 func ParseLocation(s string) (Location, error) {
 	u, err := url.Parse(s)
+	if err != nil && strings.HasPrefix(s, SchemeOCI+"://") { // without a registry the tag looks like a port
+		return Location{}, Errorf(CodeInvalidRequest, "invalid artifact location %q: %s", clip(s), useOCI)
+	}
 	if err != nil {
 		return Location{}, Errorf(CodeInvalidRequest, "invalid artifact location %q: it is not a URL", clip(s))
 	}
 	l := Location(*u)
 	return l, l.Check()
 }
+
+const useOCI = "use oci://registry/repository:tag, such as oci://docker.io/library/nats:2.11"
 
 // Check returns an Error with code [CodeInvalidRequest] unless the location is complete and of a
 // known scheme.
@@ -64,8 +71,24 @@ func (l Location) Check() error {
 		if l.Host == "" {
 			return complain("use https://host/path")
 		}
+	case SchemeOCI:
+		if l.Host == "" || l.Key() == "" || l.User != nil || l.RawQuery != "" || l.ForceQuery || l.Fragment != "" {
+			return complain(useOCI)
+		}
 	default:
-		return complain("the scheme must be nats, file or https")
+		return complain("the scheme must be nats, file, https or oci")
+	}
+	return nil
+}
+
+// CheckType returns an Error with code [CodeInvalidRequest] unless artifacts of the type can lie there:
+// images lie in registries or in files, and nothing else lies in registries.
+func (l Location) CheckType(t WorkloadType) error {
+	switch {
+	case l.Scheme == SchemeOCI && t != TypeOCI:
+		return Errorf(CodeInvalidRequest, "a workload of type %s cannot lie in a registry: give it the type %s if it is an image", clip(string(t)), TypeOCI)
+	case t == TypeOCI && l.Scheme != SchemeOCI && l.Scheme != SchemeFile:
+		return Errorf(CodeInvalidRequest, "an image cannot lie at a %s location: use oci://registry/repository:tag, or file:///path of an image on the node", clip(l.Scheme))
 	}
 	return nil
 }

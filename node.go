@@ -99,9 +99,20 @@ type MachineInfo struct {
 	Restarts int          `json:"restarts"`
 	Reason   string       `json:"reason,omitempty"` // of the last change of state
 	Triggers []string     `json:"triggers,omitempty"`
+	// Limits are what the workload may take of the machine, as far as the node can hold it to them.
+	Limits *Limits `json:"limits,omitempty"`
 
 	// Calls is set for functions.
 	Calls *CallStats `json:"calls,omitempty"`
+}
+
+// Limits are what a workload may take of its node's machine. 0 means that there is no bound.
+type Limits struct {
+	MemoryMiB int     `json:"memory_mib,omitempty"`
+	CPUs      float64 `json:"cpus,omitempty"`       // 1.5 is one and a half processors
+	PIDs      int     `json:"pids,omitempty"`       // processes and threads
+	OpenFiles int     `json:"open_files,omitempty"` // of each process
+	DiskMiB   int     `json:"disk_mib,omitempty"`   // of all that is written inside
 }
 
 // CallStats are the calls of a function since it was deployed on the node.

@@ -1,5 +1,7 @@
 package nex
 
+import "strings"
+
 // WorkloadType says what kind of artifact a workload is, and so which runtime runs it.
 type WorkloadType string
 
@@ -8,14 +10,15 @@ const (
 	TypeNative WorkloadType = "native" // a program for the node's operating system
 	TypeV8     WorkloadType = "v8"     // a JavaScript function
 	TypeWasm   WorkloadType = "wasm"   // a WebAssembly function (WASI preview 1)
+	TypeOCI    WorkloadType = "oci"    // a container image, whose program is a service
 )
 
 // WorkloadTypes lists every known type, in the order in which they are shown.
-var WorkloadTypes = []WorkloadType{TypeNative, TypeV8, TypeWasm}
+var WorkloadTypes = []WorkloadType{TypeNative, TypeV8, TypeWasm, TypeOCI}
 
 // Valid reports whether t is one of [WorkloadTypes].
 func (t WorkloadType) Valid() bool {
-	return t == TypeNative || t == TypeV8 || t == TypeWasm
+	return t == TypeNative || t == TypeV8 || t == TypeWasm || t == TypeOCI
 }
 
 // Function reports whether workloads of this type run once per trigger rather than until stopped.
@@ -40,6 +43,15 @@ func (l SandboxLevel) Valid() bool { return l.rank() >= 0 }
 // AtLeast reports whether l isolates at least as strongly as min. An empty or unknown min asks
 // for nothing and is met by every valid level.
 func (l SandboxLevel) AtLeast(min SandboxLevel) bool { return l.rank() >= max(min.rank(), 0) }
+
+// levelNames lists the levels for a sentence.
+func levelNames() string {
+	names := make([]string, len(SandboxLevels))
+	for i, l := range SandboxLevels {
+		names[i] = string(l)
+	}
+	return strings.Join(names, ", ")
+}
 
 func (l SandboxLevel) rank() int {
 	for i, level := range SandboxLevels {

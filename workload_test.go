@@ -30,7 +30,7 @@ func TestSandboxLevelsAreOrdered(t *testing.T) {
 }
 
 func TestWorkloadTypes(t *testing.T) {
-	functions := map[nex.WorkloadType]bool{nex.TypeNative: false, nex.TypeV8: true, nex.TypeWasm: true}
+	functions := map[nex.WorkloadType]bool{nex.TypeNative: false, nex.TypeV8: true, nex.TypeWasm: true, nex.TypeOCI: false}
 	if got := len(constants(t, "WorkloadType")); got != len(nex.WorkloadTypes) || got != len(functions) {
 		t.Errorf("%d types are declared, %d listed, %d tested", got, len(nex.WorkloadTypes), len(functions))
 	}
@@ -39,7 +39,7 @@ func TestWorkloadTypes(t *testing.T) {
 			t.Errorf("%s: valid %v, function %v, want %v", kind, kind.Valid(), kind.Function(), want)
 		}
 	}
-	for _, kind := range []nex.WorkloadType{"", "oci", "Native"} {
+	for _, kind := range []nex.WorkloadType{"", "image", "Native"} {
 		if kind.Valid() || kind.Function() {
 			t.Errorf("%q: valid %v, function %v, want neither", kind, kind.Valid(), kind.Function())
 		}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	nex "github.com/nex-engine/nex"
@@ -38,10 +37,13 @@ func (d Deployment) Check() error {
 func (d Deployment) checkRequest() error {
 	r := d.request()
 	r.Location = nex.Location{Scheme: nex.SchemeNATS, Host: "BUCKET", Path: "/key"}
+	if d.Type == nex.TypeOCI {
+		r.Location = nex.Location{Scheme: nex.SchemeOCI, Host: "registry", Path: "/repository"}
+	}
 	r.WorkloadJWT = "claims"
 	body, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("encode deploy request: %w", err)
+		return nex.Errorf(nex.CodeInvalidRequest, "the deploy request cannot be sent: %v", err)
 	}
 	_, err = nex.DecodeDeployRequest(body)
 	return err

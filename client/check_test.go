@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,9 @@ func TestCheckDeployment(t *testing.T) {
 		"service":          {Name: "a", Type: nex.TypeNative, Argv: []string{"-v"}, Essential: true},
 		"function":         {Name: "a", Type: nex.TypeV8, Triggers: []string{"orders.*", "x.>"}},
 		"bounds":           {Name: "a", Type: nex.TypeWasm, Triggers: []string{"x"}, MaxConcurrency: nex.MaxConcurrency, CallTimeout: 5 * time.Minute},
+		"sandbox":          {Name: "a", Type: nex.TypeNative, MinSandbox: nex.SandboxGVisor, MemoryMiB: 16, CPUs: 0.01, Egress: nex.Egress{Deny: []string{"*"}}},
+		"function's size":  {Name: "a", Type: nex.TypeV8, Triggers: []string{"x"}, MinSandbox: nex.SandboxMicroVM, MemoryMiB: nex.MaxMemoryMiB, CPUs: nex.MaxCPUs},
+		"image":            {Name: "a", Type: nex.TypeOCI, Argv: []string{"-v"}, Egress: nex.Egress{Allow: []string{"10.0.0.0/8:4222"}}},
 		"nearly reserved":  {Name: "a", Type: nex.TypeV8, Triggers: []string{"$JS", "JS.API", "_INBOXES.x", "*"}},
 		"wildcard in deep": {Name: "a", Type: nex.TypeV8, Triggers: []string{"a.*.$JS.>"}},
 	} {
@@ -42,6 +46,13 @@ func TestCheckDeploymentRefuses(t *testing.T) {
 		{"too long", client.Deployment{Name: "a", Type: nex.TypeV8, Triggers: []string{"x"}, CallTimeout: 5*time.Minute + 1}, nex.CodeInvalidRequest, "call_timeout_ms"},
 		{"too many calls", client.Deployment{Name: "a", Type: nex.TypeV8, Triggers: []string{"x"}, MaxConcurrency: nex.MaxConcurrency + 1}, nex.CodeInvalidRequest, "max_concurrency"},
 		{"no subject", client.Deployment{Name: "a", Type: nex.TypeV8, Triggers: []string{"a..b"}}, nex.CodeInvalidRequest, "a..b"},
+		{"image with a trigger", client.Deployment{Name: "a", Type: nex.TypeOCI, Triggers: []string{"x"}}, nex.CodeUnsupportedTrigger, "oci"},
+		{"no level", client.Deployment{Name: "a", Type: nex.TypeNative, MinSandbox: "castle"}, nex.CodeInvalidRequest, "min_sandbox"},
+		{"little memory", client.Deployment{Name: "a", Type: nex.TypeNative, MemoryMiB: 1}, nex.CodeInvalidRequest, "memory_mib"},
+		{"negative processors", client.Deployment{Name: "a", Type: nex.TypeNative, CPUs: -1}, nex.CodeInvalidRequest, "cpus"},
+		{"no number of processors", client.Deployment{Name: "a", Type: nex.TypeNative, CPUs: math.NaN()}, nex.CodeInvalidRequest, "NaN"},
+		{"no rule", client.Deployment{Name: "a", Type: nex.TypeNative, Egress: nex.Egress{Deny: []string{"a b"}}}, nex.CodeInvalidRequest, "egress"},
+		{"function with egress", client.Deployment{Name: "a", Type: nex.TypeV8, Triggers: []string{"x"}, Egress: nex.Egress{Allow: []string{"*"}}}, nex.CodeInvalidRequest, "egress"},
 		{"arguments", client.Deployment{Name: "a", Type: nex.TypeNative, Argv: slices.Repeat([]string{"x"}, nex.MaxArgs+1)}, nex.CodeInvalidRequest, "argv"},
 	} {
 		err := tt.d.Check()

@@ -27,11 +27,20 @@ type Deployment struct {
 	Type        nex.WorkloadType
 	Location    nex.Location
 	JSDomain    string
-	Digest      string // sha256 of the artifact in hex
+	Digest      string // sha256 of the artifact, of an image that of its manifest, in hex
 	Description string
 	Argv        []string
 	Environment map[string]string
 	Essential   bool
+
+	// MinSandbox is the weakest sandbox level that will do; empty means any that the node has.
+	MinSandbox nex.SandboxLevel
+	// MemoryMiB and CPUs bound what the workload takes of the machine; 0 takes the node's default.
+	MemoryMiB int
+	CPUs      float64
+	// Egress says where a service may connect to, within what the node allows; the zero value is all of
+	// that.
+	Egress nex.Egress
 
 	// The rest is for functions alone, which need a trigger: what nobody can call is a mistake.
 	Triggers []string
@@ -47,12 +56,17 @@ type Deployment struct {
 
 // request is what the node is sent, without claims and environment.
 func (d Deployment) request() *nex.DeployRequest {
-	return &nex.DeployRequest{
+	r := &nex.DeployRequest{
 		Argv: d.Argv, Description: d.Description, Type: d.Type, Location: d.Location, Essential: d.Essential,
 		JSDomain: d.JSDomain, TargetNode: d.Node, TriggerSubjects: d.Triggers,
 		TriggerConnection: d.TriggerConnection, HostServices: d.HostServices,
 		MaxConcurrency: d.MaxConcurrency, CallTimeoutMillis: int(wholeMillis(d.CallTimeout).Milliseconds()),
+		MinSandbox: d.MinSandbox, MemoryMiB: d.MemoryMiB, CPUs: d.CPUs,
 	}
+	if !d.Egress.IsZero() {
+		r.Egress = &d.Egress
+	}
+	return r
 }
 
 // wholeMillis rounds up: less than a millisecond is not none, which would mean the default.

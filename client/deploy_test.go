@@ -48,6 +48,7 @@ func TestDeploy(t *testing.T) {
 		Node: nodeA, Xkey: xkey, Issuer: issuer, Sender: sender, Name: "cart", Type: nex.TypeV8, Location: location, JSDomain: "hub",
 		Digest: digest, Description: "a cart", Argv: []string{"-v", "<x>"}, Environment: environment, Essential: true,
 		Triggers: []string{"cart.>"}, MaxConcurrency: 7, CallTimeout: 1500*time.Millisecond + 1,
+		MinSandbox: nex.SandboxGVisor, MemoryMiB: 64, CPUs: 0.1,
 	})
 	if err != nil || got != want {
 		t.Errorf("answer = %+v, %v, want %+v", got, err, want)
@@ -86,6 +87,7 @@ func TestDeploy(t *testing.T) {
 	wantRequest := &nex.DeployRequest{
 		Argv: []string{"-v", "<x>"}, Description: "a cart", Type: nex.TypeV8, Location: location, Essential: true, JSDomain: "hub",
 		SenderPublicKey: senderPublic, TargetNode: nodeA, TriggerSubjects: []string{"cart.>"}, MaxConcurrency: 7, CallTimeoutMillis: 1501,
+		MinSandbox: nex.SandboxGVisor, MemoryMiB: 64, CPUs: 0.1,
 	}
 	if !reflect.DeepEqual(request, wantRequest) {
 		t.Errorf("request\n got %+v\nwant %+v", request, wantRequest)
@@ -114,6 +116,38 @@ func TestDeployWithoutEnvironment(t *testing.T) {
 		}
 		if request.Environment != "" || request.SenderPublicKey != "" {
 			t.Errorf("request = %+v, want no environment", request)
+		}
+		if _, err := verifier.Start(request, nex.DefaultNamespace); err != nil {
+			t.Errorf("the node would refuse the claims: %v", err)
+		}
+	}
+}
+
+// What is asked of the sandbox is signed, where anything is.
+func TestDeployWithEgress(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, client.Config{})
+	issuer, public := pair(t, nkeys.CreateAccount)
+	body := reply(t, nex.OpDeploy, nex.RunResponse{Started: true, ID: "w1"})
+	requests := make(chan []byte, 2)
+	r.on("$NEX.DEPLOY.default."+nodeA, func(m *nats.Msg) {
+		requests <- m.Data
+		r.respond(m, body)
+	})
+	verifier := strict(t, public)
+	for _, egress := range []nex.Egress{{}, {Allow: []string{"10.1.2.3:4222"}, Deny: []string{"*.example.com"}}} {
+		d := deployment(issuer)
+		d.Type, d.Egress = nex.TypeOCI, egress
+		d.Location = nex.Location{Scheme: nex.SchemeOCI, Host: "registry.example.com", Path: "/team/app:1.2"}
+		if _, err := r.client.Deploy(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		request, err := nex.DecodeDeployRequest(receive(t, requests))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := request.Egress != nil; said == egress.IsZero() || said && !reflect.DeepEqual(*request.Egress, egress) {
+			t.Errorf("egress = %+v, want %+v", request.Egress, egress)
 		}
 		if _, err := verifier.Start(request, nex.DefaultNamespace); err != nil {
 			t.Errorf("the node would refuse the claims: %v", err)

@@ -44,6 +44,9 @@ func (p pipes) close() {
 	_ = p.stderr.Close()
 }
 
+// open lets other users open the pipes by their names, such as /dev/stderr.
+func (p pipes) open() error { return errors.Join(p.stdout.Chmod(0o666), p.stderr.Chmod(0o666)) }
+
 // openPipes returns both ends of two pipes; the caller closes them.
 func openPipes() (read, write pipes, err error) {
 	if read.stdout, write.stdout, err = os.Pipe(); err != nil {
@@ -71,7 +74,15 @@ func (a *agent) launch(cmd *exec.Cmd, workloadID string) (*program, error) {
 		logged: make(chan struct{}),
 		memory: oom.Begin(os.DirFS("/")),
 	}
-	if p.tree, err = proctree.Start(cmd, proctree.Marked(envAgentID, a.id)); err != nil {
+	options := []proctree.Option{proctree.Marked(envAgentID, a.id)}
+	if user := a.cfg.User; user != nil {
+		options = append(options, proctree.StartedBy(user.Start))
+		err = write.open()
+	}
+	if err == nil {
+		p.tree, err = proctree.Start(cmd, options...)
+	}
+	if err != nil {
 		read.close()
 		return nil, err
 	}

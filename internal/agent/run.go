@@ -12,6 +12,7 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agent/runas"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/proctree"
 )
@@ -26,6 +27,8 @@ type Config struct {
 	WorkDir string
 	// TempDir is the workload's TMPDIR; default is WorkDir.
 	TempDir string
+	// User is as whom programs run, if that is not the agent's own user.
+	User *runas.User
 }
 
 // ErrLinkLost means that the node is gone.

@@ -50,8 +50,26 @@ type Deploy struct {
 	Digest      string            `json:"digest"`
 	Argv        []string          `json:"argv,omitempty"`
 	Environment map[string]string `json:"environment,omitempty"`
-	// Function is set for workloads that are functions.
+	// Function is set for workloads that are functions, Image for those that are images; these have no
+	// Path, and their files are the agent's root.
 	Function *Function `json:"function,omitempty"`
+	Image    *Image    `json:"image,omitempty"`
+}
+
+// Image is how the program of an image runs.
+type Image struct {
+	// Command is the program, which is looked for in PATH unless it has a slash, and its arguments.
+	Command []string `json:"command"`
+	// Environment is the image's, name=value; that of the Deploy counts more.
+	Environment []string `json:"environment,omitempty"`
+	// Dir is the working directory, absolute.
+	Dir string `json:"dir"`
+	// StopSignal is a name such as SIGQUIT, or a number; empty means SIGTERM.
+	StopSignal string   `json:"stop_signal,omitempty"`
+	UID        uint32   `json:"uid"`
+	GID        uint32   `json:"gid"`
+	Groups     []uint32 `json:"groups,omitempty"`
+	Home       string   `json:"home,omitempty"`
 }
 
 // Function is how a function runs.

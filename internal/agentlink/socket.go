@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"time"
 )
 
@@ -30,6 +29,24 @@ const HelloTaken byte = '+'
 // helloTimeout bounds what both ends need for the hello.
 const helloTimeout = 5 * time.Second
 
+// maxSocketPath is how long the path of a unix socket may be on every system.
+const maxSocketPath = 103
+
+// ListenSocket makes the socket in a directory. The caller removes the directory after it has closed the
+// listener.
+func ListenSocket(dir string) (*net.UnixListener, error) {
+	path, release, err := socketPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err == nil {
+		l.SetUnlinkOnClose(false) // the path may mean something else then
+	}
+	return l, err
+}
+
 // AcceptHello reads the hello of a connection that was accepted.
 func AcceptHello(conn net.Conn) (purpose byte, token string, err error) {
 	var hello [1 + TokenBytes]byte
@@ -46,7 +63,12 @@ func connect(b Bootstrap, purpose byte) (net.Conn, error) {
 	if len(b.Token) != TokenBytes {
 		return nil, errors.New("the token of the bootstrap document is malformed")
 	}
-	conn, err := net.DialTimeout("unix", filepath.Join(b.LinkDir, SocketName), dialTimeout)
+	path, release, err := socketPath(b.LinkDir)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	conn, err := net.DialTimeout("unix", path, dialTimeout)
 	if err != nil {
 		return nil, err
 	}

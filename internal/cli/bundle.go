@@ -15,8 +15,10 @@ import (
 	"github.com/nex-engine/nex/internal/program"
 )
 
-// localArtifact is a file to deploy.
+// localArtifact is what to deploy: a file to upload, or an image, which stays where it is.
 type localArtifact struct {
+	image nex.Location // of an image; the rest is that of a file
+
 	file    *os.File
 	content io.ReadSeeker // what is uploaded: the file, or what was made of it
 	size    int64         // of the content
@@ -24,14 +26,17 @@ type localArtifact struct {
 	info    program.Info
 }
 
-// openArtifact opens a file and finds out what it is. The caller closes it.
+// openArtifact opens a file, or image, and finds out what it is. The caller closes it.
 func openArtifact(path string) (_ *localArtifact, err error) {
+	if a, err := openImage(path); a != nil || err != nil {
+		return a, err
+	}
 	stat, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, usagef("there is no file %s", path)
 	}
 	if err != nil || !stat.Mode().IsRegular() {
-		return nil, usagef("%s is no file that can be uploaded: give a program, a .js, .ts or a .wasm file", path)
+		return nil, usagef("%s is no file that can be uploaded: give a program, a .js, .ts or a .wasm file, or an image", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,16 +67,23 @@ func openArtifact(path string) (_ *localArtifact, err error) {
 	return a, nil
 }
 
-func (a *localArtifact) close() { a.file.Close() }
+func (a *localArtifact) close() {
+	if a.file != nil {
+		a.file.Close()
+	}
+}
 
-// needs is what the file asks of a node.
-func (a *localArtifact) needs() nex.AuctionRequest {
-	return nex.AuctionRequest{WorkloadTypes: []nex.WorkloadType{a.kind}, OS: a.info.OS, Arch: a.info.Arch, Explain: true}
+// needs is what the file, and its sandbox, ask of a node.
+func (a *localArtifact) needs(f sandboxFlags) nex.AuctionRequest {
+	return nex.AuctionRequest{
+		WorkloadTypes: []nex.WorkloadType{a.kind}, OS: a.info.OS, Arch: a.info.Arch,
+		MinSandbox: nex.SandboxLevel(f.MinSandbox), MemoryMiB: int(f.Memory), Explain: true,
+	}
 }
 
 // bundle makes a script of a module or of TypeScript, and says so. Other files stay as they are.
 func (a *localArtifact) bundle(s *session, path string) error {
-	if !jsbundle.Handles(path) {
+	if a.kind == nex.TypeOCI || !jsbundle.Handles(path) {
 		return nil
 	}
 	path = fromHere(path)

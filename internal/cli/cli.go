@@ -40,7 +40,7 @@ type commands struct {
 	Up         upCommand         `cmd:"" help:"Start a NATS server with JetStream and a node in one process."`
 	Node       nodeCommands      `cmd:"" help:"Run a node and look at nodes."`
 	Run        runCommand        `cmd:"" help:"Deploy an artifact from a URL to a node."`
-	Devrun     devrunCommand     `cmd:"" help:"Upload a file and deploy it to a node that takes it."`
+	Devrun     devrunCommand     `cmd:"" help:"Upload a file, or name an image, and deploy it to a node that takes it."`
 	Stop       stopCommand       `cmd:"" help:"Stop a workload."`
 	Logs       logsCommand       `cmd:"" help:"Print and follow the logs of workloads."`
 	Events     eventsCommand     `cmd:"" help:"Print events as they happen."`

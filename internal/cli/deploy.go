@@ -3,10 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
+	"github.com/nex-engine/nex/internal/cli/render"
 )
 
 // deployFlags are what run and devrun have in common.
@@ -15,7 +18,14 @@ type deployFlags struct {
 	Argv      []string `help:"Argument of the program; repeat the flag for more." placeholder:"ARG" sep:"none"`
 	Essential bool     `help:"Start the workload again whenever it ends."`
 	functionFlags
+	sandboxFlags
 	JSON bool `name:"json" help:"Print the node's answer as JSON."`
+}
+
+// set puts the flags that more than one thing is made of into a deployment.
+func (f deployFlags) set(d *client.Deployment) error {
+	f.sandboxFlags.set(d)
+	return f.functionFlags.set(d)
 }
 
 // parseEnvironment reads k=v arguments.
@@ -31,6 +41,23 @@ func parseEnvironment(pairs []string) (map[string]string, error) {
 	return environment, nil
 }
 
+// warnOfLoopback tells who gives a service an address of this machine that inside a sandbox is the sandbox
+// itself, where nothing listens.
+func (s *session) warnOfLoopback(d client.Deployment, node nex.PingResponse) {
+	level := nex.SandboxLevel(node.Tags[nex.TagSandbox])
+	if d.Type.Function() || !level.Valid() || level == nex.SandboxNone {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Environment)) {
+		for _, loopback := range []string{"127.0.0.1", "localhost", "[::1]"} {
+			if strings.Contains(d.Environment[name], loopback) {
+				s.say("%s has %s in it, which inside a sandbox is the sandbox itself: name an address that can be reached from there; without NATS_URL a service is told one, if the node knows it", render.Text(name), loopback)
+				break
+			}
+		}
+	}
+}
+
 // check finds what no node would take, before anything is uploaded or stopped for it.
 func (f deployFlags) check(namespace string, d client.Deployment) error {
 	if d.Name == "" {
@@ -41,6 +68,9 @@ func (f deployFlags) check(namespace string, d client.Deployment) error {
 	}
 	if d.Type.Function() && len(d.Argv) > 0 {
 		return usagef("a function has no arguments, it is called with subject and payload: leave --argv away, or give an environment variable, name=value")
+	}
+	if err := f.checkSandbox(d.Type); err != nil {
+		return err
 	}
 	if err := d.Check(); err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
 )
@@ -15,7 +17,7 @@ import (
 const devrunBucket = "NEXCLIFILES"
 
 type devrunCommand struct {
-	File        string   `arg:"" type:"path" help:"Program, JavaScript or TypeScript file, or WebAssembly module to run."`
+	File        string   `arg:"" help:"Program, JavaScript or TypeScript file, WebAssembly module, or image to run."`
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
 	graceFlag
@@ -32,6 +34,9 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	if !isReference(c.File) {
+		c.File = kong.ExpandPath(c.File)
+	}
 	local, err := openArtifact(c.File)
 	if err != nil {
 		return err
@@ -44,7 +49,11 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	if err := c.set(&d); err != nil {
 		return err
 	}
-	if d.Name == "" {
+	switch {
+	case d.Name != "":
+	case d.Type == nex.TypeOCI:
+		d.Name = imageName(filepath.ToSlash(c.File))
+	default:
 		d.Name = workloadName(c.File)
 	}
 	if err := c.check(s.Namespace, d); err != nil {
@@ -64,6 +73,7 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
+		s.warnOfLoopback(d, place.node)
 		running, err := locate(ctx, cl, place.nodes, d.Name)
 		if err != nil {
 			return err
@@ -112,13 +122,19 @@ func (c *devrunCommand) keep(s *session, running []locatedWorkload) {
 	}
 }
 
-// uploadAndPlace finds a node and then uploads, so that what no node takes is not left in the store.
+// uploadAndPlace finds a node and then uploads, so that what no node takes is not left in the store. An
+// image is not uploaded: the node fetches it from where it lies.
 func (c *devrunCommand) uploadAndPlace(ctx context.Context, s *session, cl *client.Client, a *localArtifact, d *client.Deployment) (*placement, error) {
-	place, err := findNode(ctx, cl, a.needs())
+	place, err := findNode(ctx, cl, a.needs(c.sandboxFlags))
 	if err != nil {
 		return nil, err
 	}
 	d.Node, d.Xkey = place.node.NodeID, place.node.TargetXkey
+	if a.kind == nex.TypeOCI {
+		d.Location = a.image
+		d.Digest, err = resolveImage(ctx, s, a.image, place.node)
+		return place, err
+	}
 	bar := s.uploadBar(filepath.Base(c.File), a.size)
 	defer bar.done()
 	d.Location, d.Digest, err = cl.Upload(ctx, client.Upload{

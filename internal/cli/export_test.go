@@ -11,7 +11,11 @@ var (
 	WorkloadName     = workloadName
 	ParseEnvironment = parseEnvironment
 	FlagHelp         = flagHelp
+	ImageName        = imageName
 )
+
+// Mebibyte is an amount of memory as a flag has it.
+type Mebibyte = mebibyte
 
 // Keys of the groups of flags.
 const (

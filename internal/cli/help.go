@@ -70,23 +70,24 @@ func flagHelp(v *kong.Value) string {
 
 // Help is printed below the summary.
 func (*upCommand) Help() string {
-	return `Other nex commands on this machine find it by themselves; workloads and other clients connect to the address that it prints. Interrupt it to end it.`
+	return `Other nex commands on this machine find it by themselves; workloads and other clients connect to the address that it prints. Workloads run in the strongest sandbox that works here. Interrupt it to end it.`
 }
 
 // Help is printed below the summary.
 func (*nodeUpCommand) Help() string {
-	return `Without --config it reads ./config.json if there is one. Interrupt it to end it.`
+	return `Without --config it reads ./config.json if there is one. Workloads run in the strongest sandbox that works here; nex node preflight says which ones do. Interrupt it to end it.`
 }
 
 // Help is printed below the summary.
 func (*devrunCommand) Help() string {
-	return `The type of the workload is that of the file: a program, JavaScript (.js, .mjs, .cjs) or TypeScript (.ts, .mts), or a WebAssembly module (.wasm). Modules and TypeScript are bundled with what they import into one script; their default export is the function. A workload of the same name is replaced.
+	return `The type of the workload is that of the file: a program, JavaScript (.js, .mjs, .cjs) or TypeScript (.ts, .mts), a WebAssembly module (.wasm), or an image: oci://registry/repository:tag, a folder with an OCI layout, or a tar archive as docker save writes it. An image is not uploaded; the node fetches it from its registry, or reads the file itself if its allow_file_artifacts says so. Modules and TypeScript are bundled with what they import into one script; their default export is the function. A workload of the same name is replaced.
 
 For example:
 
-    nex devrun ./echoservice NATS_URL=nats://127.0.0.1:4222
+    nex devrun ./echoservice LOG_LEVEL=debug
     nex devrun echofunction.js --trigger_subject=js.echo
-    nex devrun orders.ts --trigger_subject='orders.*' --call_timeout=2s`
+    nex devrun orders.ts --trigger_subject='orders.*' --call_timeout=2s
+    nex devrun oci://docker.io/library/nats:2.11 --memory=512MiB --cpu=0.5`
 }
 
 // Help is printed below the summary.
@@ -94,7 +95,8 @@ func (*runCommand) Help() string {
 	return `For example:
 
     nex run nats://MYBUCKET/echoservice NBS3Y3NWXLTFNC73XMVD6USFJF2H5QXTLEJQNOPEBPYDUDVB5YYYZOGI
-    nex run nats://MYBUCKET/echofunction.js NBS3Y3NWXLTFNC73XMVD6USFJF2H5QXTLEJQNOPEBPYDUDVB5YYYZOGI --trigger_subject=js.echo`
+    nex run nats://MYBUCKET/echofunction.js NBS3Y3NWXLTFNC73XMVD6USFJF2H5QXTLEJQNOPEBPYDUDVB5YYYZOGI --trigger_subject=js.echo
+    nex run oci://registry.example.com/team/app:1.2 NBS3Y3NWXLTFNC73XMVD6USFJF2H5QXTLEJQNOPEBPYDUDVB5YYYZOGI --min_sandbox=gvisor`
 }
 
 // Help is printed below the summary.

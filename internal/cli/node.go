@@ -59,9 +59,9 @@ type nodeProbeCommand struct {
 	Arch       string            `help:"Architecture that the node must have, as Go names it: amd64, arm64." placeholder:"ARCH"`
 	OS         string            `help:"Operating system that the node must have, as Go names it: linux, darwin, windows." placeholder:"OS"`
 	Sandboxed  *bool             `help:"Demand that the node runs workloads in a sandbox, or that it does not." negatable:""`
-	MinSandbox string            `help:"Least sandbox level: none, gvisor or microvm." placeholder:"LEVEL" enum:",none,gvisor,microvm" default:""`
-	Memory     int               `help:"Memory that must be available, in MiB." placeholder:"MIB"`
-	Type       []string          `help:"Workload type that the node must run: native, v8 or wasm." placeholder:"TYPE" enum:"native,v8,wasm"`
+	MinSandbox string            `aliases:"min_sandbox" help:"Weakest sandbox level that will do: none, gvisor or microvm." placeholder:"LEVEL" enum:",none,gvisor,microvm" default:""`
+	Memory     mebibyte          `help:"Memory that must be available, in MiB or with a unit: 256, 256MiB, 1GiB." placeholder:"SIZE"`
+	Type       []string          `help:"Workload type that the node must run: native, v8, wasm or oci." placeholder:"TYPE" enum:"native,v8,wasm,oci"`
 	Tag        map[string]string `help:"Tag that the node must have, as key=value." placeholder:"KEY=VALUE"`
 	JSON       bool              `name:"json" help:"Print JSON."`
 }
@@ -70,7 +70,7 @@ type nodeProbeCommand struct {
 func (c *nodeProbeCommand) Run(ctx context.Context, s *session) error {
 	request := nex.AuctionRequest{
 		Arch: c.Arch, OS: c.OS, Sandboxed: c.Sandboxed, Tags: c.Tag,
-		MinSandbox: nex.SandboxLevel(c.MinSandbox), MemoryMiB: c.Memory, Explain: true,
+		MinSandbox: nex.SandboxLevel(c.MinSandbox), MemoryMiB: int(c.Memory), Explain: true,
 	}
 	for _, t := range c.Type {
 		request.WorkloadTypes = append(request.WorkloadTypes, nex.WorkloadType(t))

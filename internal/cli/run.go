@@ -19,14 +19,14 @@ import (
 )
 
 type runCommand struct {
-	URL         string   `arg:"" help:"URL of the artifact: nats://BUCKET/key, https://host/path, or file:///path on the node."`
+	URL         string   `arg:"" help:"URL of the artifact: nats://BUCKET/key, https://host/path, file:///path on the node, or oci://registry/repository:tag."`
 	Node        string   `arg:"" help:"Id of the node."`
 	Environment []string `arg:"" optional:"" name:"env" help:"Environment of the workload, as name=value."`
 	deployFlags
 	Name        string `help:"Name of the workload; made of the name of the artifact if not given." placeholder:"NAME"`
-	Type        string `help:"Type of the workload: native, v8 or wasm; inferred from the name of the artifact if not given." enum:",native,v8,wasm" default:"" placeholder:"TYPE"`
+	Type        string `help:"Type of the workload: native, v8, wasm or oci; inferred from the URL if not given." enum:",native,v8,wasm,oci" default:"" placeholder:"TYPE"`
 	Description string `help:"Description of the workload." placeholder:"TEXT"`
-	Digest      string `help:"sha256 of the artifact in hex; read from the object store if not given." placeholder:"HEX"`
+	Digest      string `help:"sha256 of the artifact, of an image that of its manifest, in hex; looked up in the object store or the registry if not given." placeholder:"HEX"`
 }
 
 // Run deploys what lies at a location.
@@ -46,10 +46,17 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	if err := c.set(&d); err != nil {
 		return err
 	}
-	if d.Type, err = c.workloadType(location.Path); err != nil {
+	if d.Type, err = c.workloadType(location); err != nil {
 		return err
 	}
-	if d.Name == "" {
+	if err := location.CheckType(d.Type); err != nil {
+		return err
+	}
+	switch {
+	case d.Name != "":
+	case d.Type == nex.TypeOCI:
+		d.Name = imageName(location.Path)
+	default:
 		d.Name = workloadName(location.Path)
 	}
 	if err := c.check(s.Namespace, d); err != nil {
@@ -67,7 +74,13 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 			return err
 		}
 		d.Xkey = node.TargetXkey
-		if d.Digest, err = c.digest(ctx, s, cl, location); err != nil {
+		s.warnOfLoopback(d, node)
+		if d.Type == nex.TypeOCI && c.Digest == "" {
+			d.Digest, err = resolveImage(ctx, s, location, node)
+		} else {
+			d.Digest, err = c.digest(ctx, s, cl, location)
+		}
+		if err != nil {
 			return err
 		}
 		_, err = c.deploy(ctx, s, cl, d)
@@ -75,16 +88,18 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	})
 }
 
-// workloadType is what the flag says, or the ending of the artifact's name.
-func (c *runCommand) workloadType(path string) (nex.WorkloadType, error) {
-	switch ending := strings.ToLower(filepath.Ext(path)); {
+// workloadType is what the flag says, or the location: its scheme, or the ending of the artifact's name.
+func (c *runCommand) workloadType(l nex.Location) (nex.WorkloadType, error) {
+	switch ending := strings.ToLower(filepath.Ext(l.Path)); {
 	case c.Type != "":
 		return nex.WorkloadType(c.Type), nil
+	case l.Scheme == nex.SchemeOCI || l.Scheme == nex.SchemeFile && ending == ".tar":
+		return nex.TypeOCI, nil
 	case ending == ".js" || ending == ".mjs":
 		return nex.TypeV8, nil
 	case ending == ".wasm":
 		return nex.TypeWasm, nil
-	case jsbundle.Handles(path):
+	case jsbundle.Handles(l.Path):
 		return "", usagef("a node cannot run %s artifacts: deploy the file with nex devrun, which makes a script of it, or say with --type v8 that it is one", ending)
 	}
 	return nex.TypeNative, nil

@@ -19,7 +19,7 @@ func TestAutostart(t *testing.T) {
 		{"empty", workloads("", `{}`), []string{
 			// The fields are not in the file, and so on no line.
 			`autostart.workloads[0].name: invalid workload name "": it is empty; use letters, digits, _ and -`,
-			`autostart.workloads[0].type: expected one of native, v8, wasm, got ""`,
+			`autostart.workloads[0].type: expected one of native, v8, wasm, oci, got ""`,
 			"autostart.workloads[0].location: expected a URL such as nats://BUCKET/key",
 		}},
 		{"names", workloads("", `{"name": "a b", "namespace": "system", "type": "native", "location": "nats://B/a"}`), []string{
@@ -32,8 +32,8 @@ func TestAutostart(t *testing.T) {
 		{"too many", workloads(`"node_limits": {"max_workloads": 1}, `, `{`+native+`}, {`+function+`, "trigger_subjects": ["x"]}`), []string{
 			path + ": it has 2 workloads, more than node_limits.max_workloads, which is 1",
 		}},
-		{"type", workloads("", `{`+native+`}, {"name": "o", "type": "oci", "location": "https://h/o"}`), []string{
-			path + `[1].type: expected one of native, v8, wasm, got "oci"`,
+		{"type", workloads("", `{`+native+`}, {"name": "o", "type": "elf", "location": "https://h/o"}`), []string{
+			path + `[1].type: expected one of native, v8, wasm, oci, got "elf"`,
 		}},
 		{"type not accepted", workloads(`"workload_types": ["v8"], `, `{`+native+`}`), []string{
 			path + "[0].type: it contradicts workload_types, which lacks native",
@@ -71,6 +71,41 @@ func TestAutostart(t *testing.T) {
 			path + "[0].description: expected at most 1024 bytes, got 1025",
 			path + "[0].argv: expected at most 256 arguments, got 257",
 			path + "[0].argv[0]: expected no NUL byte",
+		}},
+		{"image", workloads("", `{"name": "i", "type": "oci", "location": "oci://registry.example.com/i:1", "argv": ["-v"]}`), nil},
+		{"image elsewhere", workloads("", `{"name": "i", "type": "oci", "location": "nats://B/i"}, {"name": "n", "type": "native", "location": "oci://h/n"}`), []string{
+			path + "[0].location: an image cannot lie at a nats location: use oci://registry/repository:tag, or file:///path of an image on the node",
+			path + "[1].location: a workload of type native cannot lie in a registry: give it the type oci if it is an image",
+		}},
+		{"calls", workloads("", `{`+function+`, "trigger_subjects": ["x"], "max_concurrency": 1024, "call_timeout_ms": 300000}`), nil},
+		{"too many calls", workloads("", `{`+function+`, "trigger_subjects": ["x"], "max_concurrency": 1025, "call_timeout_ms": 300001}`), []string{
+			path + "[0].max_concurrency: expected a number from 0 to 1024, got 1025",
+			path + "[0].call_timeout_ms: expected a number from 0 to 300000, got 300001",
+		}},
+		{"service with calls", workloads("", `{`+native+`, "max_concurrency": 1, "call_timeout_ms": 1}`), []string{
+			path + "[0].max_concurrency: a native workload has no calls, only functions (v8, wasm) do",
+			path + "[0].call_timeout_ms: a native workload has no calls, only functions (v8, wasm) do",
+		}},
+		{"sandbox", workloads("", `{`+native+`, "min_sandbox": "microvm", "memory_mib": 16, "cpus": 0.01, "egress": {"allow": ["10.0.0.0/8:1-2"], "deny": []}}`), nil},
+		{"no level", workloads("", `{`+native+`, "min_sandbox": "castle"}`), []string{
+			path + `[0].min_sandbox: expected none, gvisor or microvm, got "castle"`,
+		}},
+		{"level without a sandbox", workloads(`"no_sandbox": true, `, `{`+native+`, "min_sandbox": "gvisor"}, {"name": "b", "type": "native", "location": "nats://B/b", "min_sandbox": "none"}`), []string{
+			path + "[0].min_sandbox: it contradicts no_sandbox, with which the level is none",
+		}},
+		{"sizes of the sandbox", workloads("", `{`+native+`, "memory_mib": 15, "cpus": 1024.5}`), []string{
+			path + "[0].memory_mib: expected a number from 16 to 1048576, got 15",
+			path + "[0].cpus: expected a number from 0.01 to 1024, got 1024.5",
+		}},
+		{"endless processors", workloads("", `{`+native+`, "cpus": 1e999}`), []string{
+			path + "[0].cpus: expected a number, got one that is too large",
+		}},
+		{"bad egress", workloads("", `{`+native+`, "egress": {"allow": ["*", "http:"], "deny": ["*"`+strings.Repeat(`, "*"`, 64)+`]}}`), []string{
+			path + `[0].egress.allow[1]: egress rule "http:": there is no port after the colon`,
+			path + "[0].egress.deny: expected at most 64 rules, got 65",
+		}},
+		{"function with egress", workloads("", `{`+function+`, "trigger_subjects": ["x"], "egress": {"deny": ["*"]}}`), []string{
+			path + "[0].egress: it is for workloads with a network, and a v8 function has none",
 		}},
 		{"many triggers", workloads("", `{`+function+`, "trigger_subjects": ["x"`+strings.Repeat(`, "x"`, 64)+`]}`), []string{
 			path + "[0].trigger_subjects: expected at most 64 subjects, got 65",

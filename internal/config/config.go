@@ -67,7 +67,7 @@ type Config struct {
 	// MachinePoolSize is the number of agents started ahead of need; 0 starts each when it is needed.
 	// Default 1.
 	MachinePoolSize int `json:"machine_pool_size"`
-	// MachineTemplate is the size of a sandbox.
+	// MachineTemplate is what a workload may take of the machine, unless its request says otherwise.
 	MachineTemplate MachineTemplate `json:"machine_template"`
 	// KernelFile is a file name in the resource directory, KernelFilepath a path; at most one is
 	// given. Default "vmlinux" in the resource directory: see [Config.KernelPath].
@@ -80,6 +80,8 @@ type Config struct {
 	RateLimiters RateLimiters `json:"rate_limiters"`
 	// CNI is the network of the sandboxes.
 	CNI CNI `json:"cni"`
+	// Egress bounds where workloads may connect to: what they ask for narrows it. Default public addresses.
+	Egress nex.Egress `json:"egress"`
 	// PreserveNetwork leaves network objects without the node's prefix alone. Default true.
 	PreserveNetwork bool `json:"preserve_network"`
 	// AgentHandshakeTimeoutMs bounds the time from an agent's start to its handshake. Default 5000.
@@ -157,12 +159,28 @@ type AutostartWorkload struct {
 	// Environment is in the clear: protect the file.
 	Environment     map[string]string `json:"environment,omitempty"`
 	TriggerSubjects []string          `json:"trigger_subjects,omitempty"`
+	// MaxConcurrency and CallTimeoutMs are for functions; 0 takes those of [Functions].
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
+	CallTimeoutMs  int `json:"call_timeout_ms,omitempty"`
+	// MinSandbox is the weakest level that will do. Default any.
+	MinSandbox nex.SandboxLevel `json:"min_sandbox,omitempty"`
+	// MemoryMiB and CPUs bound what it takes of the machine; 0 takes those of [MachineTemplate].
+	MemoryMiB int     `json:"memory_mib,omitempty"`
+	CPUs      float64 `json:"cpus,omitempty"`
+	// Egress narrows [Config.Egress]; not for functions.
+	Egress nex.Egress `json:"egress,omitzero"`
 }
 
-// MachineTemplate is the size of a sandbox.
+// MachineTemplate is what a workload, with its agent, may take of the machine.
 type MachineTemplate struct {
 	VCPUCount  int `json:"vcpu_count"`  // default 1
 	MemSizeMiB int `json:"memsize_mib"` // default 256
+	// PIDs are processes and threads. Default 512.
+	PIDs int `json:"pids"`
+	// OpenFiles are those of one process. Default 4096.
+	OpenFiles int `json:"open_files"`
+	// DiskMiB is for all that is written inside. Default 512.
+	DiskMiB int `json:"disk_mib"`
 }
 
 // RateLimiters bound a sandbox's input and output. Default nil, unlimited.
@@ -179,6 +197,9 @@ type TokenBucket struct {
 	Size         int64 `json:"size"`
 }
 
+// DefaultSubnet is the network of the sandboxes of the first node of a machine.
+const DefaultSubnet = "192.168.127.0/24"
+
 // CNI is the network of the sandboxes.
 type CNI struct {
 	// BinPath are the directories of CNI plugins. Default none: the built-in network.
@@ -187,8 +208,9 @@ type CNI struct {
 	InterfaceName string `json:"interface_name"`
 	// NetworkName is the CNI network's name. Default "fcnet".
 	NetworkName string `json:"network_name"`
-	// Subnet is the IPv4 network of the sandboxes. Default "192.168.127.0/24".
-	Subnet string `json:"subnet"`
+	// Subnet is the IPv4 network of the sandboxes. Default none: [DefaultSubnet], or the next one that no
+	// other node of the machine has.
+	Subnet string `json:"subnet,omitempty"`
 	// Nameservers are the IP addresses that sandboxes ask for names. Default the host's.
 	Nameservers []string `json:"nameservers,omitempty"`
 }

@@ -75,7 +75,7 @@ func TestPublishedExamples(t *testing.T) {
 // A part of an object leaves the defaults of the other parts alone.
 func TestDefaultsOfParts(t *testing.T) {
 	got := parse(t, `{
-		"cni": {"subnet": "10.0.0.0/8"},
+		"cni": {"subnet": "10.0.0.0/16"},
 		"workload_types": ["wasm"],
 		"require_bound_claims": false,
 		"host_services": {"services": {"kv": {"config": {"max_bytes": 0}}, "http": {"enabled": false}}},
@@ -83,8 +83,8 @@ func TestDefaultsOfParts(t *testing.T) {
 	}`)
 	no := false
 	want := config.Default()
-	want.CNI.Subnet = "10.0.0.0/8"
-	want.WorkloadTypes = want.WorkloadTypes[2:]
+	want.CNI.Subnet = "10.0.0.0/16"
+	want.WorkloadTypes = want.WorkloadTypes[2:3]
 	want.RequireBoundClaims = &no
 	want.HostServices.Services.KV.Config.MaxBytes = 0
 	want.HostServices.Services.HTTP.Enabled = false
@@ -106,6 +106,7 @@ func TestPublicServerIsVerbatim(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	roundTrip(t, read(t, "testdata/complete.json"))
 	roundTrip(t, []byte("{}"))
+	roundTrip(t, []byte(`{"egress": {"deny": []}}`))
 }
 
 // roundTrip checks that a configuration which is accepted is the same when it is written and read.

@@ -74,8 +74,16 @@ func (w *walker) value(path string, t reflect.Type, depth int) {
 		w.list(path, t, depth)
 	case kindNumber:
 		if t != nil {
-			w.integer(path, token.(json.Number), t.Bits())
+			w.number(path, token.(json.Number), t)
 		}
+	}
+}
+
+func (w *walker) number(path string, n json.Number, t reflect.Type) {
+	if t.Kind() != reflect.Float64 {
+		w.integer(path, n, t.Bits())
+	} else if _, err := n.Float64(); err != nil {
+		w.complain(path, "expected a number, got one that is too large")
 	}
 }
 

@@ -91,7 +91,7 @@ func TestShape(t *testing.T) {
 		{"twice in server options", `{"public_nats_server": {"a": [{"b": 1, "b": 2}]}}`, []string{"line 1: public_nats_server.a[0].b: it is given twice, the first time on line 1: remove one of them"}},
 
 		{"all at once, by line", "{\n\"cni\": {\"subnet\": \"x\"},\n\"nexus\": 1,\n\"otel_metrics_port\": 70000, \"what\": {\n}, \"no_sandbox\": 0}", []string{
-			`line 2: cni.subnet: expected an IPv4 network from /8 to /30 such as 192.168.127.0/24, got "x"`,
+			`line 2: cni.subnet: expected an IPv4 network from /16 to /29 such as 192.168.127.0/24, got "x"`,
 			"line 3: nexus: expected a string, got a number",
 			"line 4: what: there is no such field",
 			"line 4: otel_metrics_port: expected a number from 0 to 65535, got 70000",

@@ -15,7 +15,9 @@ func FuzzParse(f *testing.F) {
 		`{"public_nats_server": {"a": [null, {"<": 1e99}]}}`,
 		`{"autostart": {"workloads": [{"name": "f", "type": "v8", "location": "nats://B/k", "trigger_subjects": ["a.*"]}]}}`,
 		`{"rate_limiters": {"iops": {"size": 1, "refill_time": 1}}, "require_bound_claims": false}`,
-		`{"machine_pool_size": 1.5, "nexus": null, "cni": {"subnet": "10.0.0.0/8", "subnet": ""}}`,
+		`{"egress": {"deny": [], "allow": ["*:1-2"]}, "machine_template": {"pids": 1e2}}`,
+		`{"autostart": {"workloads": [{"name": "i", "type": "oci", "location": "oci://h/i", "cpus": 1e-400, "egress": {"deny": []}}]}}`,
+		`{"machine_pool_size": 1.5, "nexus": null, "cni": {"subnet": "10.0.0.0/16", "subnet": ""}}`,
 		`{"autostart": {"workloads": [1, {"tyqe": [], "location": "nats://"}]}, "workload_types": []}`,
 	} {
 		f.Add([]byte(seed))

@@ -54,6 +54,15 @@ const (
 	maxQueue       = 1 << 20
 )
 
+// Bounds of sandboxes: with less an agent does not start, and Linux has no more.
+const (
+	minPIDs      = 32
+	maxPIDs      = 1 << 22
+	minOpenFiles = 64
+	maxOpenFiles = 1 << 20
+	maxDiskMiB   = 1 << 20
+)
+
 // numbers checks the range of each number.
 func (v *validator) numbers(c Config) {
 	const unbounded = math.MaxInt64
@@ -68,8 +77,11 @@ func (v *validator) numbers(c Config) {
 		{"restart.max_starts", int64(c.Restart.MaxStarts), 0, unbounded},
 		{"cache_max_bytes", c.CacheMaxBytes, 1, unbounded},
 		{"machine_pool_size", int64(c.MachinePoolSize), 0, unbounded},
-		{"machine_template.vcpu_count", int64(c.MachineTemplate.VCPUCount), 1, unbounded},
-		{"machine_template.memsize_mib", int64(c.MachineTemplate.MemSizeMiB), 1, unbounded},
+		{"machine_template.vcpu_count", int64(c.MachineTemplate.VCPUCount), 1, nex.MaxCPUs},
+		{"machine_template.memsize_mib", int64(c.MachineTemplate.MemSizeMiB), nex.MinMemoryMiB, nex.MaxMemoryMiB},
+		{"machine_template.pids", int64(c.MachineTemplate.PIDs), minPIDs, maxPIDs},
+		{"machine_template.open_files", int64(c.MachineTemplate.OpenFiles), minOpenFiles, maxOpenFiles},
+		{"machine_template.disk_mib", int64(c.MachineTemplate.DiskMiB), 1, maxDiskMiB},
 		{"agent_handshake_timeout_ms", int64(c.AgentHandshakeTimeoutMs), 1, maxMillis},
 		{"agent_ping_timeout_ms", int64(c.AgentPingTimeoutMs), 1, maxMillis},
 		{"functions.max_concurrency", int64(c.Functions.MaxConcurrency), 0, nex.MaxConcurrency},

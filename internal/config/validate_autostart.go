@@ -29,6 +29,7 @@ func (v *validator) autostart(c Config) {
 		v.autostartWorkload(path, w)
 		v.autostartArtifact(path, w, c)
 		v.autostartTriggers(path, w, c.DenyTriggerSubjects)
+		v.autostartSandbox(path, w, c)
 	}
 }
 
@@ -70,6 +71,8 @@ func (v *validator) autostartArtifact(path string, w AutostartWorkload, c Config
 		v.say(path+".location", "expected a URL such as nats://BUCKET/key")
 	case err != nil:
 		v.sayError(path+".location", err)
+	case w.Type.Valid() && location.CheckType(w.Type) != nil:
+		v.sayError(path+".location", location.CheckType(w.Type))
 	case location.Scheme == nex.SchemeFile && !c.AllowFileArtifacts:
 		v.say(path+".location", "a file location needs allow_file_artifacts, which is false")
 	case location.Scheme != nex.SchemeNATS && w.JSDomain != "":
@@ -99,5 +102,35 @@ func (v *validator) autostartTriggers(path string, w AutostartWorkload, denied [
 				break
 			}
 		}
+	}
+}
+
+// autostartSandbox checks how functions run, and what is asked of the sandbox.
+func (v *validator) autostartSandbox(path string, w AutostartWorkload, c Config) {
+	v.number(path+".max_concurrency", int64(w.MaxConcurrency), 0, nex.MaxConcurrency)
+	v.number(path+".call_timeout_ms", int64(w.CallTimeoutMs), 0, nex.MaxCallTimeoutMillis)
+	service := w.Type.Valid() && !w.Type.Function()
+	if service && w.MaxConcurrency > 0 {
+		v.say(path+".max_concurrency", "a %s workload has no calls, only functions (v8, wasm) do", w.Type)
+	}
+	if service && w.CallTimeoutMs > 0 {
+		v.say(path+".call_timeout_ms", "a %s workload has no calls, only functions (v8, wasm) do", w.Type)
+	}
+	switch {
+	case w.MinSandbox == "":
+	case !w.MinSandbox.Valid():
+		v.say(path+".min_sandbox", "expected none, gvisor or microvm, got %q", clip(string(w.MinSandbox)))
+	case c.NoSandbox && w.MinSandbox != nex.SandboxNone:
+		v.say(path+".min_sandbox", "it contradicts no_sandbox, with which the level is none")
+	}
+	if w.MemoryMiB != 0 {
+		v.number(path+".memory_mib", int64(w.MemoryMiB), nex.MinMemoryMiB, nex.MaxMemoryMiB)
+	}
+	if w.CPUs != 0 && !(w.CPUs >= nex.MinCPUs && w.CPUs <= nex.MaxCPUs) { // not a number is neither
+		v.say(path+".cpus", "expected a number from %v to %v, got %v", nex.MinCPUs, nex.MaxCPUs, w.CPUs)
+	}
+	v.egress(path+".egress", w.Egress)
+	if w.Type.Function() && !w.Egress.IsZero() {
+		v.say(path+".egress", "it is for workloads with a network, and a %s function has none", w.Type)
 	}
 }

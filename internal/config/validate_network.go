@@ -24,7 +24,10 @@ func (v *validator) network(c Config) {
 	if n := c.CNI.NetworkName; nex.CheckName(n) != nil {
 		v.say("cni.network_name", "expected letters, digits, _ and -, got %q", clip(n))
 	}
-	v.subnet("cni.subnet", c.CNI.Subnet)
+	if c.CNI.Subnet != "" {
+		v.subnet("cni.subnet", c.CNI.Subnet)
+	}
+	v.egress("egress", c.Egress)
 	for i, s := range c.CNI.Nameservers {
 		if _, err := netip.ParseAddr(s); err != nil {
 			v.say(index("cni.nameservers", i), "expected an IP address, got %q", clip(s))
@@ -40,9 +43,25 @@ func (v *validator) network(c Config) {
 	}
 }
 
+// egress checks each rule.
+func (v *validator) egress(path string, e nex.Egress) {
+	for _, list := range []struct {
+		path  string
+		rules []string
+	}{{path + ".allow", e.Allow}, {path + ".deny", e.Deny}} {
+		if len(list.rules) > nex.MaxEgressRules {
+			v.say(list.path, "expected at most %d rules, got %d", nex.MaxEgressRules, len(list.rules))
+		}
+		for i, rule := range list.rules {
+			_, err := nex.ParseEgressRule(rule)
+			v.sayError(index(list.path, i), err)
+		}
+	}
+}
+
 // subnet checks an IPv4 network that has room for sandboxes.
 func (v *validator) subnet(path, s string) {
-	const largest, smallest = 8, 30
+	const largest, smallest = 16, 29
 	p, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil || !p.Addr().Is4() || p.Bits() < largest || p.Bits() > smallest:

@@ -28,11 +28,11 @@ func TestValues(t *testing.T) {
 		}},
 		{"limits that fit", `{"node_limits": {"max_total_bytes": 0, "max_workload_bytes": 11}}`, nil},
 
-		{"types", `{"workload_types": ["v8", "oci", "v8"]}`, []string{
-			`line 1: workload_types[1]: expected one of native, v8, wasm, got "oci"`,
+		{"types", `{"workload_types": ["v8", "elf", "v8"]}`, []string{
+			`line 1: workload_types[1]: expected one of native, v8, wasm, oci, got "elf"`,
 			"line 1: workload_types[2]: v8 is given twice: remove one of them",
 		}},
-		{"no types", `{"workload_types": []}`, []string{"line 1: workload_types: expected at least one of native, v8, wasm"}},
+		{"no types", `{"workload_types": []}`, []string{"line 1: workload_types: expected at least one of native, v8, wasm, oci"}},
 		{"denied", `{"deny_trigger_subjects": ["a.>", "a.*.b", ">.a", "a b", "", "a\u0000"]}`, []string{
 			`line 1: deny_trigger_subjects[2]: expected a NATS subject of at most 256 bytes, such as orders.*.new or orders.>, got ">.a"`,
 			`line 1: deny_trigger_subjects[3]: expected a NATS subject of at most 256 bytes, such as orders.*.new or orders.>, got "a b"`,
@@ -47,12 +47,28 @@ func TestValues(t *testing.T) {
 			"rate_limiters.iops.refill_time: expected a number from 1 to 86400000, got 0",
 		}},
 
+		{"sandbox too small", `{"machine_template": {"vcpu_count": 0, "memsize_mib": 15, "pids": 31, "open_files": 63, "disk_mib": 0}}`, []string{
+			"line 1: machine_template.vcpu_count: expected a number from 1 to 1024, got 0",
+			"line 1: machine_template.memsize_mib: expected a number from 16 to 1048576, got 15",
+			"line 1: machine_template.pids: expected a number from 32 to 4194304, got 31",
+			"line 1: machine_template.open_files: expected a number from 64 to 1048576, got 63",
+			"line 1: machine_template.disk_mib: expected a number from 1 to 1048576, got 0",
+		}},
+		{"half a processor for all", `{"machine_template": {"vcpu_count": 0.5}}`, []string{
+			"line 1: machine_template.vcpu_count: expected a whole number, got 0.5: write it without point and exponent",
+		}},
+		{"egress", `{"egress": {"allow": ["*.example.com:443", "10.1.0.0/16"], "deny": ["10.1.2.3/16", "a b"]}}`, []string{
+			`line 1: egress.deny[0]: egress rule "10.1.2.3/16": it is an address in a network: write the network, 10.1.0.0/16`,
+			`line 1: egress.deny[1]: egress rule "a b": it is no address, network or host name`,
+		}},
+		{"nothing denied", `{"egress": {"deny": []}}`, nil},
+
 		{"interface", `{"cni": {"interface_name": "sixteen-letters-"}}`, []string{`line 1: cni.interface_name: expected at most 15 letters, digits, _ and -, got "sixteen-letters-"`}},
 		{"network name", `{"cni": {"network_name": ""}}`, []string{`line 1: cni.network_name: expected letters, digits, _ and -, got ""`}},
-		{"subnet too large", `{"cni": {"subnet": "0.0.0.0/7"}}`, []string{`line 1: cni.subnet: expected an IPv4 network from /8 to /30 such as 192.168.127.0/24, got "0.0.0.0/7"`}},
-		{"subnet too small", `{"cni": {"subnet": "10.0.0.0/31"}}`, []string{`line 1: cni.subnet: expected an IPv4 network from /8 to /30 such as 192.168.127.0/24, got "10.0.0.0/31"`}},
-		{"subnet at the ends", `{"cni": {"subnet": "10.0.0.4/30"}}`, nil},
-		{"subnet of IPv6", `{"cni": {"subnet": "fd00::/24"}}`, []string{`line 1: cni.subnet: expected an IPv4 network from /8 to /30 such as 192.168.127.0/24, got "fd00::/24"`}},
+		{"subnet too large", `{"cni": {"subnet": "10.0.0.0/15"}}`, []string{`line 1: cni.subnet: expected an IPv4 network from /16 to /29 such as 192.168.127.0/24, got "10.0.0.0/15"`}},
+		{"subnet too small", `{"cni": {"subnet": "10.0.0.0/30"}}`, []string{`line 1: cni.subnet: expected an IPv4 network from /16 to /29 such as 192.168.127.0/24, got "10.0.0.0/30"`}},
+		{"subnet at the ends", `{"cni": {"subnet": "10.0.0.8/29"}}`, nil},
+		{"subnet of IPv6", `{"cni": {"subnet": "fd00::/20"}}`, []string{`line 1: cni.subnet: expected an IPv4 network from /16 to /29 such as 192.168.127.0/24, got "fd00::/20"`}},
 		{"address in subnet", `{"cni": {"subnet": "10.1.2.3/16"}}`, []string{"line 1: cni.subnet: 10.1.2.3/16 is an address in a network: write the network, 10.1.0.0/16"}},
 		{"nameservers", `{"cni": {"nameservers": ["192.0.2.1", "::1", "dns.example.com"]}}`, []string{`line 1: cni.nameservers[2]: expected an IP address, got "dns.example.com"`}},
 		{"internal host", `{"internal_node_host": "10.0.0.1"}`, []string{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,6 +13,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/claims"
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -45,6 +47,14 @@ type Config struct {
 	Sandbox      nex.SandboxLevel
 	Types        []nex.WorkloadType // that the node runs
 	DenySubjects []string           // optional, besides nex.ReservedSubjects
+	// Limits are those that hold for workloads; a request for others is refused. Optional.
+	Limits sandbox.LimitSet
+	// LimitsOf returns the limits of a workload's sandbox, to be shown; optional.
+	LimitsOf func(spec workload.Spec) sandbox.Limits
+	// Network says that workloads have a network of their own, so that egress rules hold.
+	Network bool
+	// CPUs is the number of processors of the machine; 0 means as many as this process sees.
+	CPUs int
 	// DefaultEnvironment is added to the environment of native workloads where they do not set it
 	// themselves; optional.
 	DefaultEnvironment map[string]string
@@ -84,6 +94,9 @@ func (c *Config) check() error {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = nex.HeartbeatInterval
+	}
+	if c.CPUs == 0 {
+		c.CPUs = runtime.NumCPU()
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/claims"
+	"github.com/nex-engine/nex/internal/placement"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -31,6 +32,9 @@ func (s *Service) deploy(at nex.Request, body []byte) (any, error) {
 		return nil, err
 	}
 	if err := s.checkType(r); err != nil {
+		return nil, err
+	}
+	if err := s.checkSandbox(r); err != nil {
 		return nil, err
 	}
 	environment, err := openEnvironment(s.cfg.Xkey, r.Environment, r.SenderPublicKey)
@@ -95,6 +99,17 @@ func (s *Service) checkType(r *nex.DeployRequest) error {
 	return nil
 }
 
+// checkSandbox checks what the request asks of its sandbox.
+func (s *Service) checkSandbox(r *nex.DeployRequest) error {
+	ask := placement.Ask{MinSandbox: r.MinSandbox, MemoryMiB: r.MemoryMiB, CPUs: r.CPUs}
+	if r.Egress != nil {
+		ask.Egress = *r.Egress
+	}
+	return placement.Refuse(ask, placement.Sandboxes{
+		Level: s.cfg.Sandbox, Limits: s.cfg.Limits, Network: s.cfg.Network, CPUs: s.cfg.CPUs, MemoryMiB: availableMiB(),
+	})
+}
+
 func (s *Service) spec(at nex.Request, r *nex.DeployRequest, c *claims.Claims, environment map[string]string) workload.Spec {
 	spec := workload.Spec{
 		ID: nuid.Next(), Name: c.Subject, Namespace: at.Namespace, Description: r.Description, Type: r.Type,
@@ -102,6 +117,10 @@ func (s *Service) spec(at nex.Request, r *nex.DeployRequest, c *claims.Claims, e
 		Argv: r.Argv, Environment: WithDefaults(r.Type, environment, s.cfg.DefaultEnvironment),
 		Triggers: r.TriggerSubjects, TriggerConnection: given(r.TriggerConnection), HostServices: given(r.HostServices),
 		MaxConcurrency: r.MaxConcurrency, CallTimeout: time.Duration(r.CallTimeoutMillis) * time.Millisecond,
+		MinSandbox: r.MinSandbox, MemoryMiB: r.MemoryMiB, CPUs: r.CPUs,
+	}
+	if r.Egress != nil {
+		spec.Egress = *r.Egress
 	}
 	if claims.IsDigest(c.Hash) { // else the verifier let it pass unverified
 		spec.Digest = c.Hash

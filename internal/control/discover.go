@@ -26,10 +26,7 @@ func (s *Service) auction(_ nex.Request, body []byte) (any, error) {
 	}
 	node := placement.Node{
 		OS: s.cfg.OS, Arch: s.cfg.Arch, Sandbox: s.cfg.Sandbox, Types: s.cfg.Types, Tags: s.Tags(),
-		LameDuck: s.lameDuck.Load(), Full: s.cfg.Workloads.Full() != nil, AvailableMiB: -1,
-	}
-	if m := hostinfo.Memory(); m != nil && m.Available > 0 {
-		node.AvailableMiB = m.Available / 1024
+		LameDuck: s.lameDuck.Load(), Full: s.cfg.Workloads.Full() != nil, AvailableMiB: availableMiB(),
 	}
 	reasons := placement.Reasons(r, node)
 	bid := len(reasons) == 0
@@ -37,6 +34,14 @@ func (s *Service) auction(_ nex.Request, body []byte) (any, error) {
 		return nil, nil
 	}
 	return nex.AuctionResponse{PingResponse: s.pingResponse(), Bid: &bid, Reasons: reasons}, nil
+}
+
+// availableMiB is the machine's available memory; negative when it is not known.
+func availableMiB() int {
+	if m := hostinfo.Memory(); m != nil && m.Available > 0 {
+		return m.Available / 1024
+	}
+	return -1
 }
 
 func (s *Service) workloadPing(r nex.Request, _ []byte) (any, error) {
@@ -58,7 +63,7 @@ func (s *Service) workloadPing(r nex.Request, _ []byte) (any, error) {
 func (s *Service) info(r nex.Request, _ []byte) (any, error) {
 	machines := []nex.MachineInfo{} // an empty list, not null, on the wire
 	for _, w := range s.cfg.Workloads.List(r.Namespace) {
-		machines = append(machines, machineInfo(w))
+		machines = append(machines, s.machineInfo(w))
 	}
 	return nex.InfoResponse{
 		Version: nex.Version, Uptime: s.uptime(), PublicXkey: s.xkey, Tags: s.Tags(), Memory: hostinfo.Memory(),
@@ -66,7 +71,7 @@ func (s *Service) info(r nex.Request, _ []byte) (any, error) {
 	}, nil
 }
 
-func machineInfo(w workload.Status) nex.MachineInfo {
+func (s *Service) machineInfo(w workload.Status) nex.MachineInfo {
 	runtime := "0s"
 	if w.State == nex.StateRunning {
 		runtime = since(w.Started)
@@ -78,7 +83,36 @@ func machineInfo(w workload.Status) nex.MachineInfo {
 			Runtime: runtime, Type: w.Spec.Type, Hash: w.Digest,
 		},
 		State: w.State, Sandbox: w.Sandbox, Restarts: w.Restarts, Reason: w.Reason, Triggers: w.Spec.Triggers, Calls: w.Calls,
+		Limits: s.limits(w.Spec),
 	}
+}
+
+// limits are what holds of the limits of a workload; nil if none does.
+func (s *Service) limits(spec workload.Spec) *nex.Limits {
+	if s.cfg.LimitsOf == nil {
+		return nil
+	}
+	var held nex.Limits
+	l, holds := s.cfg.LimitsOf(spec), s.cfg.Limits
+	if holds.Memory {
+		held.MemoryMiB = int(l.MemoryBytes >> 20)
+	}
+	if holds.CPUs {
+		held.CPUs = l.CPUs
+	}
+	if holds.PIDs {
+		held.PIDs = l.PIDs
+	}
+	if holds.OpenFiles {
+		held.OpenFiles = l.OpenFiles
+	}
+	if holds.Disk {
+		held.DiskMiB = int(l.DiskBytes >> 20)
+	}
+	if held == (nex.Limits{}) {
+		return nil
+	}
+	return &held
 }
 
 func (s *Service) logs(r nex.Request, body []byte) (any, error) {

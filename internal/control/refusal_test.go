@@ -70,6 +70,24 @@ func TestDeployRefusals(t *testing.T) {
 			edit: triggers("orders.*"), code: nex.CodeTriggerDenied, text: deniedText("orders.*"),
 		},
 		{
+			name: "sandbox", edit: func(d *nex.DeployRequest) { d.MinSandbox = nex.SandboxGVisor },
+			code: nex.CodeSandboxTooWeak, text: "the sandbox level of this node is none, below gvisor: choose a node that isolates better",
+		},
+		{
+			name: "processors", edit: func(d *nex.DeployRequest) { d.CPUs = 2.5 },
+			code: nex.CodeInsufficientResources, text: "this node has 2 processors, not 2.5: choose another, or ask for less",
+		},
+		{
+			name: "memory that is not held", rig: func(r *rig) { r.config.Limits.Missing = "no control groups" },
+			edit: func(d *nex.DeployRequest) { d.MemoryMiB = nex.MinMemoryMiB }, code: nex.CodeUnsupportedLimit,
+			text: "this node cannot hold a workload to memory_mib (no control groups): leave it away, or choose a node with a sandbox",
+		},
+		{
+			name: "egress that is not held", edit: func(d *nex.DeployRequest) { d.Egress = &nex.Egress{Deny: []string{"*"}} },
+			code: nex.CodeUnsupportedLimit,
+			text: "this node cannot hold a workload to egress, because its workloads have no network of their own: leave it away, or choose a node with a sandbox",
+		},
+		{
 			name: "issuer", rig: func(r *rig) { _, a := pair(r.t, nkeys.CreateAccount); r.config.Verifier.ValidIssuers = []string{a} },
 			code: nex.CodeInvalidIssuer, text: "invalid workload issuer: ISSUER",
 		},
@@ -123,7 +141,7 @@ func TestOrderOfRefusals(t *testing.T) {
 	t.Parallel()
 	order := []nex.Code{
 		nex.CodeLameDuck, nex.CodeNodeFull, nex.CodeInvalidNamespace, nex.CodeInvalidRequest, nex.CodeWrongNode,
-		nex.CodeUnsupportedType, nex.CodeTriggerDenied, nex.CodeEnvironmentUnreadable, nex.CodeInvalidIssuer, nex.CodeArtifactNotFound,
+		nex.CodeUnsupportedType, nex.CodeTriggerDenied, nex.CodeSandboxTooWeak, nex.CodeEnvironmentUnreadable, nex.CodeInvalidIssuer, nex.CodeArtifactNotFound,
 	}
 	_, stranger := pair(t, nkeys.CreateServer)
 	for first, want := range order {
@@ -162,6 +180,9 @@ func TestOrderOfRefusals(t *testing.T) {
 				}
 				if has(nex.CodeTriggerDenied) {
 					d.TriggerSubjects = []string{"$JS.API.x"}
+				}
+				if has(nex.CodeSandboxTooWeak) {
+					d.MinSandbox = nex.SandboxMicroVM
 				}
 				if has(nex.CodeEnvironmentUnreadable) {
 					d.Environment, d.SenderPublicKey = "?", r.xkey

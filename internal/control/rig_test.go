@@ -70,6 +70,7 @@ func rigOn(t *testing.T, s *server.Server, edit ...func(*rig)) *rig {
 	r.config = control.Config{
 		Conn: r.conn, NodeID: r.node, Nexus: "test", Xkey: xkey, Tags: map[string]string{"zone": "a"},
 		OS: "linux", Arch: "amd64", Sandbox: nex.SandboxNone, Types: []nex.WorkloadType{nex.TypeNative, nex.TypeV8},
+		CPUs:      2,
 		Verifier:  &claims.Verifier{Node: r.node, Seen: seen},
 		Workloads: r.work, IdleAgents: func() int { return 1 },
 		Publisher: control.NewPublisher(r.conn, r.node, logger), Logger: logger,

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/control"
 	"github.com/nex-engine/nex/internal/keyfile"
+	"github.com/nex-engine/nex/internal/placement"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -78,6 +80,12 @@ func (n *node) deployOwn(ctx context.Context, w config.AutostartWorkload, issuer
 	if !slices.Contains(n.types(), w.Type) {
 		return nex.Errorf(nex.CodeUnsupportedType, "this node runs no workloads of type %s", w.Type)
 	}
+	c := n.driver.Capabilities()
+	err := placement.Refuse(placement.Ask{MinSandbox: w.MinSandbox, MemoryMiB: w.MemoryMiB, CPUs: w.CPUs, Egress: w.Egress},
+		placement.Sandboxes{Level: c.Level, Limits: c.Limits, Network: c.Network && !c.HostNetwork, CPUs: runtime.NumCPU(), MemoryMiB: -1})
+	if err != nil {
+		return err
+	}
 	location, err := nex.ParseLocation(w.Location)
 	if err != nil {
 		return err
@@ -86,6 +94,8 @@ func (n *node) deployOwn(ctx context.Context, w config.AutostartWorkload, issuer
 		ID: nuid.Next(), Name: w.Name, Namespace: w.Namespace, Description: w.Description, Type: w.Type,
 		Essential: w.Essential, Issuer: issuer, Location: location, JSDomain: w.JSDomain, Argv: w.Argv,
 		Environment: control.WithDefaults(w.Type, w.Environment, n.defaultEnvironment()), Triggers: w.TriggerSubjects,
+		MinSandbox: w.MinSandbox, MemoryMiB: w.MemoryMiB, CPUs: w.CPUs, Egress: w.Egress,
+		MaxConcurrency: w.MaxConcurrency, CallTimeout: time.Duration(w.CallTimeoutMs) * time.Millisecond,
 	})
 	return err
 }

@@ -2,52 +2,159 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
+	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/binpath"
+	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandbox/gvisor"
 	"github.com/nex-engine/nex/internal/sandbox/process"
 )
-
-// CheckSandbox returns an error if workloads would run without a sandbox and the configuration does not
-// ask for that.
-func CheckSandbox(s config.Config) error {
-	if s.NoSandbox {
-		return nil
-	}
-	return errors.New("this version of nex has no sandbox, and workloads run without one only when that is asked for: give --no-sandbox, or set no_sandbox to true in the configuration")
-}
 
 // sweepTimeout bounds the removal of what an earlier node process left.
 const sweepTimeout = 30 * time.Second
 
-// chooseDriver makes the driver for this node and removes what an earlier node process left.
-func chooseDriver(ctx context.Context, s config.Config, dataDir string, log *slog.Logger) (sandbox.Driver, error) {
-	if err := CheckSandbox(s); err != nil {
-		return nil, err
-	}
-	agent, err := binpath.Find("nex-agent", s.BinPath)
+// openDriver chooses the level of sandboxes, the strongest that works here unless the configuration asks
+// for none, and removes what an earlier node process left.
+func (n *node) openDriver(ctx context.Context) error {
+	agent, err := binpath.Find("nex-agent", n.cfg.Settings.BinPath)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	d, err := process.New(process.Config{AgentPath: agent, Dir: filepath.Join(dataDir, "sandbox", "process"), Logger: log})
+	groups, err := cgroup.Open(cgroup.Config{Prefix: "nex-" + shortName(n.cfg.DataDir), Logger: n.log})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	log.Warn("workloads run WITHOUT a sandbox, as ordinary processes of this user: run only what you trust", "agent", agent)
+	n.onClose(func() { n.closed("control groups", groups.Close()) })
+	if n.cfg.Settings.NoSandbox {
+		err = n.openProcess(agent, groups)
+	} else {
+		err = n.openGVisor(ctx, agent, groups)
+	}
+	if err != nil {
+		return err
+	}
+	if err := checkRates(n.cfg.Settings.RateLimiters, n.driver.Capabilities()); err != nil {
+		return err
+	}
+	n.tellMissing()
+	return n.sweep(ctx)
+}
+
+// shortName tells the nodes of a machine apart by their data directories, in the names of what they make.
+func shortName(dataDir string) string {
+	sum := sha256.Sum256([]byte(dataDir))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:6])
+}
+
+func (n *node) openProcess(agent string, groups *cgroup.Manager) error {
+	d, err := process.New(process.Config{AgentPath: agent, Dir: n.sandboxDir(process.Name), Cgroups: groups, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	n.log.Warn("workloads run WITHOUT a sandbox, as ordinary processes of this user: run only what you trust", "agent", agent)
+	n.driver = d
+	return nil
+}
+
+// noMicroVM is why the strongest level is passed over.
+const noMicroVM = "this version runs no virtual machines"
+
+func (n *node) openGVisor(ctx context.Context, agent string, groups *cgroup.Manager) error {
+	runsc, err := binpath.Find("runsc", n.cfg.Settings.BinPath)
+	if err != nil {
+		return noSandbox(err)
+	}
+	cfg := gvisor.Config{Runsc: runsc, AgentPath: agent, Dir: n.sandboxDir(gvisor.Name), Cgroups: groups, Logger: n.log}
+	if err := gvisor.Check(ctx, cfg); err != nil {
+		return noSandbox(err)
+	}
+	if cfg.Network, err = n.openNetwork(ctx); err != nil {
+		if !n.runs(nex.WorkloadType.Function) {
+			return fmt.Errorf("services need a network in their sandboxes: %w", err)
+		}
+		n.log.Warn("this node runs functions only: services need a network in their sandboxes", "error", err)
+	}
+	d, err := gvisor.New(cfg)
+	if err != nil {
+		return err
+	}
+	n.log.Info("workloads run in sandboxes", "level", nex.SandboxGVisor, "passed_over", map[nex.SandboxLevel]string{nex.SandboxMicroVM: noMicroVM})
+	n.driver = d
+	return nil
+}
+
+// noSandbox is the error of a machine without a level that works.
+func noSandbox(err error) error {
+	return fmt.Errorf("no sandbox works on this machine, and workloads run without one only when that is asked for (--no-sandbox, or no_sandbox in the configuration): microvm: %s; gvisor: %w", noMicroVM, err)
+}
+
+// runs reports whether the configuration accepts a type of workload.
+func (n *node) runs(is func(nex.WorkloadType) bool) bool {
+	for _, t := range n.cfg.Settings.WorkloadTypes {
+		if is(t) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *node) sandboxDir(driver string) string {
+	return filepath.Join(n.cfg.DataDir, "sandbox", driver)
+}
+
+// checkRates refuses rate limits that nobody would enforce.
+func checkRates(r config.RateLimiters, c sandbox.Capabilities) error {
+	for _, limit := range []struct {
+		field       string
+		wanted, has bool
+	}{
+		{"rate_limiters.bandwidth", r.Bandwidth != nil, c.Limits.Bandwidth},
+		{"rate_limiters.iops", r.IOPS != nil, c.Limits.IOPS},
+	} {
+		if limit.wanted && !limit.has {
+			return fmt.Errorf("the configuration has %s, which sandboxes of level %s cannot enforce here: remove it", limit.field, c.Level)
+		}
+	}
+	return nil
+}
+
+// tellMissing says which limits do not hold.
+func (n *node) tellMissing() {
+	if l := n.driver.Capabilities().Limits; l.Missing != "" {
+		n.log.Warn("some limits of workloads do not hold on this machine", "because", l.Missing,
+			"memory", l.Memory, "cpu", l.CPUs, "pids", l.PIDs, "open_files", l.OpenFiles, "disk", l.Disk)
+	}
+}
+
+// sweep removes what an earlier node process left.
+func (n *node) sweep(ctx context.Context) error {
+	d, ok := n.driver.(sandbox.Sweeper)
+	if !ok {
+		return errors.New("the sandbox driver cannot remove what an earlier node process left")
+	}
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
 	swept, err := d.Sweep(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("remove what an earlier node process left: %w", err)
+		return fmt.Errorf("remove what an earlier node process left: %w", err)
 	}
 	if swept > 0 {
-		log.Warn("removed sandboxes that an earlier node process left", "sandboxes", swept)
+		n.log.Warn("removed sandboxes that an earlier node process left", "sandboxes", swept)
 	}
-	return d, nil
+	return nil
+}
+
+func (n *node) closed(what string, err error) {
+	if err != nil {
+		n.log.Warn(what+" not removed", "error", err)
+	}
 }

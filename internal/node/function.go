@@ -27,10 +27,6 @@ import (
 const (
 	// maxCallBytes bounds the payloads of the calls under way.
 	maxCallBytes = 32 << 20
-	// baseMemory and memoryBeside are what an agent uses besides what its functions may: itself, and
-	// what belongs to a call but not to its heap, such as payloads.
-	baseMemory   = 128 << 20
-	memoryBeside = 64 << 20
 )
 
 // functions gives functions their triggers and host services. It is safe for concurrent use.
@@ -147,13 +143,18 @@ func (f *functions) settings(spec workload.Spec, maxPayload int64) agentlink.Fun
 	if concurrency == 0 {
 		concurrency = usual
 	}
-	memory := int64(s.Functions.MemoryMiB) << 20
-	return agentlink.Function{
+	memory := f.node.memory(spec)
+	settings := agentlink.Function{
 		Concurrency: concurrency, Queue: s.Functions.QueueSize, Processors: f.processors(spec),
-		MemoryBytes: memory, ProcessBytes: baseMemory + int64(usual)*(memory+memoryBeside), // whatever the request says
+		// Beside its heap a function needs what belongs to its calls, and the agent itself.
+		MemoryBytes: min(int64(s.Functions.MemoryMiB)<<20, memory/2), ProcessBytes: memory,
 		MaxResultBytes: int(min(maxPayload, agentlink.MaxPayloadBytes)),
-		CacheDir:       filepath.Join(f.node.cfg.DataDir, "compiled"),
 	}
+	if f.node.driver.Capabilities().Level == nex.SandboxNone {
+		// Compiled code is believed: agents that need not trust each other share none.
+		settings.CacheDir = filepath.Join(f.node.cfg.DataDir, "compiled")
+	}
+	return settings
 }
 
 // processors are those of the function's sandbox.

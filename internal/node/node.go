@@ -3,13 +3,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -87,7 +85,8 @@ type node struct {
 	xkey           nkeys.KeyPair
 	publisher      *control.Publisher
 	driver         sandbox.Driver
-	pool           *pool.Pool
+	serviceURL     string // of the NATS server as services see it; empty for Config.WorkloadURL
+	pool           *pool.Pools
 	workloads      *workload.Manager
 	control        *control.Service
 }
@@ -121,20 +120,20 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.onClose(func() { _ = seen.Close() })
-	if n.driver, err = chooseDriver(ctx, s, n.cfg.DataDir, n.log); err != nil {
+	if err := n.openDriver(ctx); err != nil {
 		return err
 	}
-	host, err := linkhost.Start(linkhost.Config{NodeID: n.id, Host: s.InternalNodeHost, Port: s.InternalNodePort, Dir: linkDir(n.cfg.DataDir), Logger: n.log})
+	host, err := linkhost.Start(linkhost.Config{NodeID: n.id, Host: s.InternalNodeHost, Port: s.InternalNodePort, Dir: filepath.Join(n.cfg.DataDir, "link"), Logger: n.log})
 	if err != nil {
 		return err
 	}
 	n.onClose(host.Close)
 	n.log.Info("internal NATS server started", "client_url", host.URL())
-	if n.pool, err = pool.Open(ctx, pool.Config{
-		Driver: n.driver, Host: host, Size: s.MachinePoolSize, Logger: n.log,
+	if n.pool, err = pool.OpenPools(ctx, pool.Config{
+		Driver: n.driver, Host: host, Size: s.MachinePoolSize, Settings: n.settings(workload.Spec{}), Logger: n.log,
 		HandshakeTimeout: time.Duration(s.AgentHandshakeTimeoutMs) * time.Millisecond,
 		PingTimeout:      time.Duration(s.AgentPingTimeoutMs) * time.Millisecond,
-	}); err != nil {
+	}, s.WorkloadTypes); err != nil {
 		return fmt.Errorf("the first agent did not start: %w", err)
 	}
 	n.onClose(n.pool.Close)
@@ -142,16 +141,6 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	return n.openControl(seen)
-}
-
-// linkDir is where the sockets of agents are: in the data directory, or, if its path is too long for them,
-// in a directory for temporary files that belongs to it.
-func linkDir(dataDir string) string {
-	if dir := filepath.Join(dataDir, "link"); len(dir) <= linkhost.MaxDir {
-		return dir
-	}
-	sum := sha256.Sum256([]byte(dataDir))
-	return filepath.Join(os.TempDir(), "nex-"+hex.EncodeToString(sum[:6]))
 }
 
 func (n *node) openWorkloads(ctx context.Context) error {
@@ -168,8 +157,13 @@ func (n *node) openWorkloads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	images, err := n.openImages()
+	if err != nil {
+		return err
+	}
 	n.workloads, err = workload.NewManager(workload.Config{
 		Artifacts: cache, Agents: n.pool, Publisher: n.publisher, Functions: functions, Capabilities: n.driver.Capabilities(), Logger: n.log,
+		Settings: n.settings, Images: images,
 		Limits: workload.Limits{
 			Workloads: s.NodeLimits.MaxWorkloads, TotalBytes: s.NodeLimits.MaxTotalBytes, WorkloadBytes: s.NodeLimits.MaxWorkloadBytes,
 		},
@@ -196,6 +190,8 @@ func (n *node) openControl(seen *claims.Seen) error {
 	service, err := control.Start(control.Config{
 		Conn: n.cfg.Control, NodeID: n.id, Nexus: s.Nexus, Xkey: n.xkey, Tags: n.tags(),
 		OS: c.OS, Arch: c.Arch, Sandbox: c.Level, Types: n.types(),
+		Limits: c.Limits, LimitsOf: func(s workload.Spec) sandbox.Limits { return n.settings(s).Limits },
+		Network: c.Network && !c.HostNetwork,
 		DenySubjects: s.DenyTriggerSubjects, DefaultEnvironment: n.defaultEnvironment(),
 		Verifier: &claims.Verifier{
 			Node: n.id, ValidIssuers: s.ValidIssuers, RequireBound: s.BoundClaims(),
@@ -218,10 +214,11 @@ func (n *node) openControl(seen *claims.Seen) error {
 
 // defaultEnvironment is what a native workload is told where it is not told otherwise.
 func (n *node) defaultEnvironment() map[string]string {
-	if n.cfg.WorkloadURL == "" {
+	at := cmp.Or(n.serviceURL, n.cfg.WorkloadURL)
+	if at == "" {
 		return nil
 	}
-	return map[string]string{"NATS_URL": n.cfg.WorkloadURL}
+	return map[string]string{"NATS_URL": at}
 }
 
 // types are the workload types that are configured and that the agents can run.

@@ -108,10 +108,11 @@ func TestAgentsThatDoNotStart(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		script string
+		ms     int // that the agent may take
 		text   string
 	}{
-		{"silent", "exec sleep 1000", "the agent did not shake hands within 300ms"},
-		{"ending", "exit 7", "the agent ended with status 7 before its handshake"},
+		{"silent", "exec sleep 1000", 300, "the agent did not shake hands within 300ms"},
+		{"ending", "exit 7", 60_000, "the agent ended with status 7 before its handshake"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +120,7 @@ func TestAgentsThatDoNotStart(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(bin, "nex-agent"), []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			err := runInVain(t, bin)
+			err := runInVain(t, bin, c.ms)
 			if err == nil || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("Run = %v, want %q", err, c.text)
 			}
@@ -128,17 +129,17 @@ func TestAgentsThatDoNotStart(t *testing.T) {
 	t.Run("missing", func(t *testing.T) {
 		t.Parallel()
 		bin := t.TempDir()
-		if err := runInVain(t, bin); err == nil || !strings.Contains(err.Error(), "nex-agent was not found in "+bin) {
+		if err := runInVain(t, bin, 300); err == nil || !strings.Contains(err.Error(), "nex-agent was not found in "+bin) {
 			t.Errorf("Run = %v, want it to say where it has looked", err)
 		}
 	})
 }
 
 // runInVain runs a node that cannot start, checks that nothing of it is left, and returns its error.
-func runInVain(t *testing.T, bin string) error {
+func runInVain(t *testing.T, bin string, handshakeMs int) error {
 	t.Helper()
 	s := settings()
-	s.BinPath, s.AgentHandshakeTimeoutMs = []string{bin}, 300
+	s.BinPath, s.AgentHandshakeTimeoutMs = []string{bin}, handshakeMs
 	dir := t.TempDir()
 	err := node.Run(t.Context(), node.Config{
 		Settings: s, DataDir: dir, Control: natstest.Connect(t, natstest.Run(t)), Logger: slog.New(slog.DiscardHandler),

@@ -47,7 +47,7 @@ func TestReasons(t *testing.T) {
 			nil,
 			[]string{"type wasm"},
 		},
-		{"unknown type", nex.AuctionRequest{WorkloadTypes: []nex.WorkloadType{"oci"}}, nil, []string{"type oci"}},
+		{"another type", nex.AuctionRequest{WorkloadTypes: []nex.WorkloadType{"elf"}}, nil, []string{"type elf"}},
 		{
 			"tags, in order",
 			nex.AuctionRequest{Tags: map[string]string{"z": "1", "region": "us", "a": ""}},

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -18,10 +19,23 @@ type Agent struct {
 	Link     *linkhost.Link
 	Hello    agentlink.Handshake
 
-	log     *slog.Logger
-	release sync.Once
-	ready   time.Time     // when it shook hands
-	taken   chan struct{} // made when it becomes idle, closed when it no longer is; guarded by Pool.mu
+	settings sandbox.Settings // of the sandbox
+	log      *slog.Logger
+	release  sync.Once
+	ready    time.Time     // when it shook hands
+	taken    chan struct{} // made when it becomes idle, closed when it no longer is; guarded by Pool.mu
+}
+
+// configure changes the settings of the sandbox, if they are other ones.
+func (a *Agent) configure(ctx context.Context, s sandbox.Settings) error {
+	if reflect.DeepEqual(a.settings, s) {
+		return nil
+	}
+	if err := a.Instance.Configure(ctx, s); err != nil {
+		return err
+	}
+	a.settings = s
+	return nil
 }
 
 // destroyTimeout bounds how long Release waits for a sandbox.

@@ -82,8 +82,35 @@ func (p *Pool) retryLocked(d time.Duration) {
 	})
 }
 
-// start starts one agent and waits for its handshake.
+// start starts one agent of the pool's kind and waits for its handshake.
 func (p *Pool) start(ctx context.Context) (*Agent, error) {
+	return p.startFor(ctx, Need{Network: p.cfg.Network, Settings: p.cfg.Settings})
+}
+
+// leaseCold starts an agent for one workload.
+func (p *Pool) leaseCold(ctx context.Context, need Need) (*Agent, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ctx, func() { cancel(errClosed) })()
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.group.Add(1)
+		defer p.group.Done()
+	}
+	p.mu.Unlock()
+	if closed {
+		return nil, p.noAgent(ctx)
+	}
+	a, err := p.startFor(ctx, need)
+	if err != nil {
+		return nil, nex.Errorf(nex.CodeNoAgent, "no agent became ready in time: %v", err)
+	}
+	return a, nil
+}
+
+// startFor starts one agent and waits for its handshake.
+func (p *Pool) startFor(ctx context.Context, need Need) (*Agent, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.HandshakeTimeout,
 		fmt.Errorf("the agent did not shake hands within %s", p.cfg.HandshakeTimeout))
 	defer cancel()
@@ -95,13 +122,14 @@ func (p *Pool) start(ctx context.Context) (*Agent, error) {
 	log, caps := p.cfg.Logger.With("agent", id), p.cfg.Driver.Capabilities()
 	instance, err := p.cfg.Driver.Start(ctx, sandbox.Spec{
 		ID: id, Bootstrap: link.Bootstrap(caps.LinkDir, caps.HostNetwork), LinkDir: link.Dir(),
+		Network: need.Network, Rootfs: need.Rootfs, Settings: need.Settings,
 		Log: func(line string) { log.Warn("agent says", "line", line) },
 	})
 	if err != nil {
 		link.Close()
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	a := &Agent{ID: id, Instance: instance, Link: link, log: log}
+	a := &Agent{ID: id, Instance: instance, Link: link, settings: need.Settings, log: log}
 	if a.Hello, err = p.awaitHandshake(ctx, a); err != nil {
 		a.Release()
 		return nil, err

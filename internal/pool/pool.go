@@ -1,6 +1,6 @@
 // Package pool keeps agents started ahead of need, so that a deploy does not wait for a sandbox.
 //
-// A pool holds the agents of one driver. An agent enters the pool when it has shaken hands and
+// A pool holds the agents of one driver that are of one kind; [Pools] are all of a node. An agent enters the pool when it has shaken hands and
 // leaves it when it is leased, by id, to exactly one workload, or when it dies. The pool refills
 // itself at once, and more slowly when agents do not start or do not live.
 package pool
@@ -26,6 +26,10 @@ type Config struct {
 	// Size is the number of idle agents to keep; 0 starts each agent when it is needed. Agents that
 	// came up for callers of Lease who have given up are kept besides, for the next callers.
 	Size int
+	// Network says that the agents' sandboxes have a network, if the driver gives any.
+	Network bool
+	// Settings are what sandboxes start with.
+	Settings sandbox.Settings
 	// HandshakeTimeout bounds the time from an agent's start to its handshake; 0 means 5 s.
 	HandshakeTimeout time.Duration
 	// PingTimeout bounds the check that an idle agent still answers before it is leased; 0 means

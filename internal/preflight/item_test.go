@@ -55,6 +55,13 @@ func write(t *testing.T, path, content string) string {
 	return path
 }
 
+func chmod(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chmod(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // writeScript makes a program out of shell commands, in a folder of its own.
 func writeScript(t *testing.T, name, commands string) (dir string) {
 	t.Helper()

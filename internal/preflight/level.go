@@ -1,35 +1,129 @@
 package preflight
 
 import (
+	"context"
 	"fmt"
 	"runtime"
+	"slices"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/binpath"
+	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/preflight/checklist"
 )
 
-// Levels checks that there is a level of sandbox which this version runs workloads at, and says
-// which ones it does not. The file is the configuration that may allow the one that is left.
-func Levels(noSandbox bool, file string) checklist.Group {
-	g := checklist.NewGroup("Sandbox levels that this version runs")
-	none := checklist.Item{
-		Name: string(nex.SandboxNone), Path: "no_sandbox: true",
-		Description: "level none: workloads are ordinary processes of this user, without isolation",
+// sandboxes checks the levels of sandbox, and what holds in them.
+func sandboxes(ctx context.Context, c config.Config, file string, t Trials) []checklist.Group {
+	sandbox := GVisor(ctx, c, file, t)
+	works := slices.ContainsFunc(sandbox.Items, func(i checklist.Item) bool { return i.Name == gvisorItem && i.OK })
+	return []checklist.Group{
+		MicroVM(), sandbox, None(c.NoSandbox, file), Limits(c, t), Network(ctx, c, works, t),
 	}
-	if noSandbox {
-		none = none.Found()
-	} else {
-		none = none.Missing(fmt.Sprintf("no other level can be run: set no_sandbox to true in %s, or give --no-sandbox, if you trust all that you deploy", file))
-	}
-	g.Add(none, checklist.Item{
-		Name: "other-levels", Path: "gvisor, microvm", Description: "levels with isolation", Optional: true,
-	}.Missing("this version of nex runs no workloads at these levels, whatever is installed for them"))
+}
+
+// gvisorItem is the item that says whether a sandbox of level gvisor starts.
+const gvisorItem = "gvisor"
+
+// MicroVM says that there is no such level yet.
+func MicroVM() checklist.Group {
+	g := checklist.NewGroup("Sandbox level microvm")
+	g.Add(checklist.Item{
+		Name: string(nex.SandboxMicroVM), Path: "microvm", Description: "virtual machines",
+	}.Noted("not part of this version"))
 	return g
 }
 
-// needsLinux is the only item of a level's group on other systems.
-func needsLinux(what string) checklist.Item {
-	return checklist.Item{
-		Name: "linux", Path: "Linux", Description: "system that " + what + " needs", Optional: true,
-	}.Missing("this is " + runtime.GOOS + ": use a Linux machine")
+// GVisor checks level gvisor by starting a sandbox. A node needs it unless it is to run without: the file
+// is the configuration that may say so.
+func GVisor(ctx context.Context, c config.Config, file string, t Trials) checklist.Group {
+	g := checklist.NewGroup("Sandbox level gvisor", searched(c.BinPath)...)
+	without := fmt.Sprintf("or, if you trust all that you deploy, set no_sandbox to true in %s", file)
+	if runtime.GOOS != "linux" {
+		g.Add(checklist.Item{
+			Name: "linux", Path: "Linux", Description: "system that gVisor needs", Optional: c.NoSandbox,
+		}.Missing(fmt.Sprintf("this is %s: use a Linux machine, %s", runtime.GOOS, without)))
+		return g
+	}
+	runsc := checklist.Item{Name: "runsc", Path: "runsc", Description: "gVisor, a kernel in user space", Optional: c.NoSandbox}
+	path, err := binpath.Find("runsc", c.BinPath)
+	if err != nil {
+		g.Add(runsc.Missing(fmt.Sprintf("%v, %s", err, without)))
+		return g
+	}
+	runsc.Path = path
+	g.Add(runsc.Found())
+	agent, err := binpath.Find(agentName, c.BinPath)
+	if err != nil {
+		return g // said elsewhere, and nothing can be tried
+	}
+	started := checklist.Item{Name: gvisorItem, Path: "gvisor", Description: "a sandbox, started and ended", Optional: c.NoSandbox}
+	if err := t.GVisor(ctx, path, agent); err != nil {
+		g.Add(started.Missing(fmt.Sprintf("it does not start (%v): mend that, %s", err, without)))
+		return g
+	}
+	g.Add(started.Found())
+	return g
+}
+
+// None says what it is to run without a sandbox, which works everywhere.
+func None(noSandbox bool, file string) checklist.Group {
+	g := checklist.NewGroup("Sandbox level none")
+	item := checklist.Item{
+		Name: string(nex.SandboxNone), Path: "no_sandbox", Description: "ordinary processes of this user, without isolation",
+	}
+	if noSandbox {
+		g.Add(item.Found())
+	} else {
+		g.Add(item.Noted(fmt.Sprintf("works here, and is used only if %s or --no-sandbox says so", file)))
+	}
+	return g
+}
+
+// Limits checks which limits hold. Those of rates are needed where the configuration sets them.
+func Limits(c config.Config, t Trials) checklist.Group {
+	g := checklist.NewGroup("Limits")
+	held, err := t.Limits()
+	if err != nil {
+		held.Missing = err.Error()
+	}
+	for _, l := range []struct {
+		name, what   string
+		holds, asked bool
+	}{
+		{"memory", "bound of memory", held.Memory, true},
+		{"cpus", "bound of processor time", held.CPUs, true},
+		{"pids", "bound of processes", held.PIDs || !c.NoSandbox, true}, // sandboxes count them themselves
+		{"bandwidth", "bytes a second, of rate_limiters", held.Bandwidth, c.RateLimiters.Bandwidth != nil},
+		{"iops", "operations a second, of rate_limiters", held.IOPS, c.RateLimiters.IOPS != nil},
+	} {
+		item := checklist.Item{Name: l.name, Path: l.name, Description: l.what, Optional: true}
+		switch {
+		case !l.asked:
+		case l.holds:
+			g.Add(item.Found())
+		default:
+			g.Add(item.Missing("workloads are not held to it: " + held.Missing))
+		}
+	}
+	return g
+}
+
+// Network checks the network of sandboxes, if there are any, by making it. Functions need none.
+func Network(ctx context.Context, c config.Config, sandboxes bool, t Trials) checklist.Group {
+	g := checklist.NewGroup("Network of the sandboxes")
+	item := checklist.Item{Name: "network", Path: "network", Description: "network of services and images", Optional: true}
+	if c.NoSandbox {
+		g.Add(item.Noted("without a sandbox services use that of this machine"))
+		return g
+	}
+	if !sandboxes {
+		g.Add(item.Noted("not tried, as no sandbox starts"))
+		return g
+	}
+	if err := t.Network(ctx, c); err != nil {
+		g.Add(item.Missing(fmt.Sprintf("only functions can run in sandboxes, services and images cannot: %v", err)))
+		return g
+	}
+	g.Add(item.Found())
+	return g
 }

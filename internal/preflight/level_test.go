@@ -1,84 +1,170 @@
 package preflight_test
 
 import (
-	"os"
+	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 
+	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/preflight"
+	"github.com/nex-engine/nex/internal/preflight/checklist"
+	"github.com/nex-engine/nex/internal/sandbox"
 )
 
-func TestLevels(t *testing.T) {
-	t.Parallel()
-	const refused = "runs no workloads at these levels, whatever is installed"
-	g := preflight.Levels(true, "config.json")
-	finding{name: "none"}.check(t, g)
-	finding{"other-levels", refused, true}.check(t, g)
-
-	g = preflight.Levels(false, "my.json")
-	finding{"none", "set no_sandbox to true in my.json, or give --no-sandbox", false}.check(t, g)
-	finding{"other-levels", refused, true}.check(t, g)
+// works are trials that succeed.
+func works() preflight.Trials {
+	return preflight.Trials{
+		GVisor:  func(context.Context, string, string) error { return nil },
+		Limits:  func() (sandbox.LimitSet, error) { return sandbox.LimitSet{Memory: true, CPUs: true, PIDs: true}, nil },
+		Network: func(context.Context, config.Config) error { return nil },
+	}
 }
 
-// What a kernel can do depends on the machine, but each answer must say what follows from it.
+// fails are trials that do not.
+func fails() preflight.Trials {
+	return preflight.Trials{
+		GVisor: func(context.Context, string, string) error { return errors.New("seccomp is missing") },
+		Limits: func() (sandbox.LimitSet, error) {
+			return sandbox.LimitSet{Memory: true, Missing: "no controller cpu: boot with it"}, nil
+		},
+		Network: func(context.Context, config.Config) error { return errors.New("run the node as root") },
+	}
+}
+
+// programs makes a folder with what sandboxes need.
+func programs(t *testing.T) (dir string) {
+	t.Helper()
+	dir = writeScript(t, "nex-agent", "echo "+nex.Version)
+	write(t, filepath.Join(dir, "runsc"), "")
+	chmod(t, filepath.Join(dir, "runsc"))
+	return dir
+}
+
 func TestGVisor(t *testing.T) {
 	t.Parallel()
-	empty := t.TempDir()
-	g := preflight.GVisor([]string{empty})
-	finding{"runsc", "put it beside nex", true}.check(t, g)
-	for _, name := range []string{"user-namespaces", "seccomp", "ptrace"} {
-		got := find(t, g, name)
-		if got.OK != (got.Do == "") || !got.Optional {
-			t.Errorf("%s = %+v, want it optional, and to say what to do unless it is OK", name, got)
-		}
+	c := config.Default()
+	c.BinPath = []string{programs(t)}
+	var got [2]string
+	trials := works()
+	trials.GVisor = func(_ context.Context, runsc, agent string) error {
+		got = [2]string{runsc, agent}
+		return nil
+	}
+	g := preflight.GVisor(t.Context(), c, "my.json", trials)
+	finding{name: "runsc"}.check(t, g)
+	finding{name: "gvisor"}.check(t, g)
+	if want := [2]string{filepath.Join(c.BinPath[0], "runsc"), filepath.Join(c.BinPath[0], "nex-agent")}; got != want {
+		t.Errorf("tried with %q, want %q", got, want)
 	}
 
-	dir := writeScript(t, "runsc", "true")
-	got := finding{name: "runsc", optional: true}.check(t, preflight.GVisor([]string{empty, dir}))
-	if want := filepath.Join(dir, "runsc"); got.Path != want {
-		t.Errorf("path = %q, want %q", got.Path, want)
-	}
+	g = preflight.GVisor(t.Context(), c, "my.json", fails())
+	finding{name: "runsc"}.check(t, g)
+	finding{"gvisor", "(seccomp is missing): mend that, or, if you trust all that you deploy, set no_sandbox to true in my.json", false}.check(t, g)
+
+	c.NoSandbox = true
+	finding{"gvisor", "seccomp is missing", true}.check(t, preflight.GVisor(t.Context(), c, "my.json", fails()))
 }
 
-func TestMicroVM(t *testing.T) {
+// What is missing is said, and then nothing is tried.
+func TestGVisorWithoutPrograms(t *testing.T) {
 	t.Parallel()
-	dataDir := t.TempDir()
+	trials := works()
+	trials.GVisor = func(context.Context, string, string) error {
+		t.Error("it was tried")
+		return nil
+	}
 	c := config.Default()
 	c.BinPath = []string{t.TempDir()}
-	g := preflight.MicroVM(c, dataDir)
-	finding{"vmm", "install Firecracker or QEMU", true}.check(t, g)
-	finding{"kernel", "there is none", true}.check(t, g)
-	finding{"rootfs", "there is none", true}.check(t, g)
-	if got, want := find(t, g, "kernel").Path, filepath.Join(dataDir, "vmlinux"); got != want {
-		t.Errorf("kernel = %q, want %q", got, want)
-	}
+	finding{"runsc", "put it beside nex", false}.check(t, preflight.GVisor(t.Context(), c, "my.json", trials))
 
-	c.BinPath = []string{writeScript(t, "firecracker", "true")}
-	c.DefaultResourceDir = t.TempDir()
-	c.RootfsFilepath = write(t, filepath.Join(t.TempDir(), "my.ext4"), "content")
-	write(t, filepath.Join(c.DefaultResourceDir, "vmlinux"), "")
-	g = preflight.MicroVM(c, dataDir)
-	finding{name: "vmm", optional: true}.check(t, g)
-	finding{"kernel", "it is empty", true}.check(t, g)
-	if got := (finding{name: "rootfs", optional: true}).check(t, g); got.Path != c.RootfsFilepath {
-		t.Errorf("rootfs = %q, want %q", got.Path, c.RootfsFilepath)
+	dir := writeScript(t, "runsc", "true")
+	c.BinPath = []string{dir}
+	g := preflight.GVisor(t.Context(), c, "my.json", trials)
+	if got := (finding{name: "runsc"}).check(t, g); got.Path != filepath.Join(dir, "runsc") || len(g.Items) != 1 {
+		t.Errorf("items = %+v, want runsc alone", g.Items)
 	}
-
-	c.RootfsFilepath = t.TempDir()
-	finding{"rootfs", "it is not a file", true}.check(t, preflight.MicroVM(c, dataDir))
 }
 
-func TestKVM(t *testing.T) {
+// The levels that a node does not use are no reason for alarm, and nothing is offered.
+func TestOtherLevels(t *testing.T) {
 	t.Parallel()
-	absent := filepath.Join(t.TempDir(), "kvm")
-	if got := preflight.KVM(absent); got.OK || !got.Optional || got.Do == "" {
-		t.Errorf("without a device: %+v, want it missing, optional, and what to do", got)
+	if got := find(t, preflight.MicroVM(), "microvm"); !got.Note || got.Blocks() || got.Do != "not part of this version" {
+		t.Errorf("microvm = %+v, want a note", got)
 	}
-	if got := preflight.KVM(write(t, absent, "")); got.OK || got.Do == "" {
-		t.Errorf("with a file: %+v, want it not to work", got)
+	finding{name: "none"}.check(t, preflight.None(true, "my.json"))
+	got := finding{"none", "works here, and is used only if my.json or --no-sandbox says so", true}.check(t, preflight.None(false, "my.json"))
+	if !got.Note {
+		t.Errorf("none = %+v, want a note", got)
 	}
-	if got := preflight.KVM(os.DevNull); got.OK || got.Do == "" {
-		t.Errorf("with another device: %+v, want it not to work", got)
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	g := preflight.Limits(c, works())
+	for _, name := range []string{"memory", "cpus", "pids"} {
+		finding{name: name, optional: true}.check(t, g)
+	}
+	if len(g.Items) != 3 {
+		t.Errorf("items = %+v, want none of rates that are not configured", g.Items)
+	}
+	g = preflight.Limits(c, fails())
+	finding{name: "memory", optional: true}.check(t, g)
+	finding{"cpus", "workloads are not held to it: no controller cpu: boot with it", true}.check(t, g)
+	finding{name: "pids", optional: true}.check(t, g) // the sandbox sees to that
+	c.NoSandbox = true
+	finding{"pids", "no controller cpu", true}.check(t, preflight.Limits(c, fails()))
+
+	c.RateLimiters = config.RateLimiters{Bandwidth: &config.TokenBucket{}, IOPS: &config.TokenBucket{}}
+	trials := works()
+	trials.Limits = func() (sandbox.LimitSet, error) { return sandbox.LimitSet{IOPS: true}, errors.New("no groups at all") }
+	g = preflight.Limits(c, trials)
+	finding{"memory", "no groups at all", true}.check(t, g)
+	finding{"bandwidth", "no groups at all", true}.check(t, g)
+	finding{name: "iops", optional: true}.check(t, g)
+}
+
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	c.CNI.Subnet = "10.1.2.0/24"
+	trials := works()
+	trials.Network = func(_ context.Context, got config.Config) error {
+		if got.CNI.Subnet != c.CNI.Subnet {
+			t.Errorf("tried with subnet %s, want %s", got.CNI.Subnet, c.CNI.Subnet)
+		}
+		return nil
+	}
+	finding{name: "network", optional: true}.check(t, preflight.Network(t.Context(), c, true, trials))
+	finding{"network", "services and images cannot: run the node as root", true}.check(t, preflight.Network(t.Context(), c, true, fails()))
+	if got := find(t, preflight.Network(t.Context(), c, false, preflight.Trials{}), "network"); !got.Note {
+		t.Errorf("where no sandbox starts: %+v, want a note", got)
+	}
+	c.NoSandbox = true
+	if got := find(t, preflight.Network(t.Context(), c, true, fails()), "network"); !got.Note {
+		t.Errorf("without a sandbox: %+v, want a note", got)
+	}
+}
+
+// A machine on which everything works has nothing that is missing.
+func TestAllGreen(t *testing.T) {
+	t.Parallel()
+	dir := private(t)
+	c := preflight.Config{
+		File: filepath.Join(dir, "config.json"), Required: true, DataDir: dir, NATS: refusing, Trials: works(),
+	}
+	write(t, c.File, `{"bin_path": ["`+programs(t)+`"], "public_nats_server": {"port": 4222}}`)
+	for _, g := range preflight.Run(t.Context(), c) {
+		for _, i := range g.Items {
+			if !i.OK && !i.Note && g.Title != "NATS" && i.Name != "disk-space" {
+				t.Errorf("%s: %+v", g.Title, i)
+			}
+		}
+	}
+	c.Trials = fails()
+	if got := checklist.Blocking(preflight.Run(t.Context(), c)); got != 1 {
+		t.Errorf("%d items block without a sandbox that works, want 1", got)
 	}
 }

@@ -1,8 +1,9 @@
 // Package preflight checks what a node needs, before it is started: its configuration, NATS, its
 // programs, its data directory, and the sandboxes.
 //
-// Checks look and try, but leave nothing behind: they write no file, and the one message that they
-// publish reaches only themselves. They print nothing; what they find is a package checklist. All
+// Checks look and try, but leave nothing behind: what they make, a sandbox, its control group and the
+// network of sandboxes, is gone when they return, and the one message that they publish reaches only
+// themselves. They print nothing; what they find is a package checklist. All
 // functions are safe for concurrent use.
 package preflight
 
@@ -28,6 +29,8 @@ type Config struct {
 	DataDir string
 	// NATS is how the node connects.
 	NATS NATS
+	// Trials are what is tried; what is nil is the real thing.
+	Trials Trials
 }
 
 // Run makes all checks. They take as long as NATS does to answer, or until ctx ends.
@@ -42,14 +45,12 @@ func Run(ctx context.Context, c Config) []checklist.Group {
 	settings.NoSandbox = settings.NoSandbox || c.NoSandbox
 	nats := c.NATS
 	nats.OwnServer = settings.PublicNATSServer != nil
-	return append(groups,
+	groups = append(groups,
 		nats.Check(ctx),
 		Programs(ctx, settings.BinPath),
 		DataDir(c.DataDir, settings.PIDFilepath, MinFree),
-		Levels(settings.NoSandbox, c.File),
-		GVisor(settings.BinPath),
-		MicroVM(*settings, c.DataDir),
 	)
+	return append(groups, sandboxes(ctx, *settings, c.File, c.Trials.orReal())...)
 }
 
 // unchecked stands for the groups that need a configuration.

@@ -32,6 +32,7 @@ func TestRun(t *testing.T) {
 		Required: true,
 		DataDir:  filepath.Join(dir, "data"),
 		NATS:     connectTo(natstest.Run(t).ClientURL()),
+		Trials:   works(),
 	}
 	agent := writeScript(t, "nex-agent", "echo "+nex.Version)
 	steps := []struct {
@@ -40,7 +41,8 @@ func TestRun(t *testing.T) {
 		change   func()
 		blocking int
 	}{
-		{"nothing allows to run without a sandbox", fmt.Sprintf(`{"bin_path": [%q]}`, agent), func() {}, 1},
+		{"in a sandbox", fmt.Sprintf(`{"bin_path": [%q, %q]}`, agent, programs(t)), func() {}, 0},
+		{"nothing allows to run without one", fmt.Sprintf(`{"bin_path": [%q]}`, agent), func() {}, 1},
 		{"the flag does", fmt.Sprintf(`{"bin_path": [%q]}`, agent), func() { c.NoSandbox = true }, 0},
 		{"so does the file", fmt.Sprintf(`{"bin_path": [%q], "no_sandbox": true}`, agent), func() { c.NoSandbox = false }, 0},
 		{"no agent in bin_path", fmt.Sprintf(`{"bin_path": [%q], "no_sandbox": true}`, dir), func() {}, 1},
@@ -77,7 +79,7 @@ func TestRunWithPublicServer(t *testing.T) {
 	dir := private(t)
 	agent := writeScript(t, "nex-agent", "echo "+nex.Version)
 	file := write(t, filepath.Join(dir, "config.json"), fmt.Sprintf(`{"bin_path": [%q], "public_nats_server": {"port": 4222}}`, agent))
-	groups := preflight.Run(t.Context(), preflight.Config{File: file, DataDir: dir, NoSandbox: true, NATS: refusing})
+	groups := preflight.Run(t.Context(), preflight.Config{File: file, DataDir: dir, NoSandbox: true, NATS: refusing, Trials: works()})
 	if got := checklist.Blocking(groups); got != 0 {
 		t.Errorf("%d items block, want none: %+v", got, groups)
 	}

@@ -36,8 +36,22 @@ func environment(pid int) (environ []byte, changing bool) {
 	if args, err := os.ReadFile(procFile(pid, "cmdline")); err != nil || len(args) > 0 {
 		return nil, false // it was started without an environment
 	}
+	if hasEnvironment(pid) {
+		return nil, false // it has taken it out of its memory, as the processes of a gVisor sandbox do
+	}
 	environ = threadEnvironment(pid)
 	return environ, len(environ) == 0
+}
+
+// hasEnvironment reports whether the process has a place for its environment: while it changes its
+// program it has none.
+func hasEnvironment(pid int) bool {
+	line, err := os.ReadFile(procFile(pid, "stat"))
+	if err != nil {
+		return false
+	}
+	fields := bytes.Fields(line[bytes.LastIndexByte(line, ')')+1:])
+	return len(fields) > statEnvStart && string(fields[statEnvStart]) != "0"
 }
 
 // threadEnvironment reads the environment through any thread, for a process whose first thread has

@@ -54,13 +54,14 @@ func procFile(pid int, name string) string { return "/proc/" + strconv.Itoa(pid)
 
 // Fields of /proc/<pid>/stat after the name, counted from the state as 0: see proc_pid_stat(5).
 const (
-	statState   = 0
-	statPpid    = 1
-	statPgrp    = 2
-	statSession = 3
-	statFlags   = 6
-	statThreads = 17
-	statStart   = 19
+	statState    = 0
+	statPpid     = 1
+	statPgrp     = 2
+	statSession  = 3
+	statFlags    = 6
+	statThreads  = 17
+	statStart    = 19
+	statEnvStart = 47
 )
 
 // kernelThread is PF_KTHREAD of linux/sched.h.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 )
 
@@ -26,6 +25,7 @@ type Tree struct {
 type options struct {
 	outlive bool
 	marker  string
+	start   func(*exec.Cmd) error
 }
 
 // An Option varies Start.
@@ -52,13 +52,13 @@ func marker(name, value string) string { return name + "=" + value }
 // The cmd must not come from exec.CommandContext, whose kill ends the root alone. After Start only
 // the Tree's methods may be used to signal it and to wait for it. The caller must call Wait.
 func Start(cmd *exec.Cmd, opts ...Option) (*Tree, error) {
-	t := &Tree{cmd: cmd, exited: make(chan struct{})}
+	t := &Tree{cmd: cmd, exited: make(chan struct{}), options: options{start: (*exec.Cmd).Start}}
 	for _, o := range opts {
 		o(&t.options)
 	}
 	t.wait = sync.OnceValue(t.reap)
 	started := make(chan error)
-	go t.run(started)
+	go OffFirstThread(func() { t.run(started) })
 	if err := <-started; err != nil {
 		<-t.exited
 		return nil, err
@@ -66,11 +66,9 @@ func Start(cmd *exec.Cmd, opts ...Option) (*Tree, error) {
 	return t, nil
 }
 
-// run starts the root and stays with it until it has ended. It keeps its thread for itself because
+// run starts the root and stays with it until it has ended. It has its thread for itself because
 // linux means a thread when it says that a child shall die with its parent.
 func (t *Tree) run(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer close(t.exited)
 	err := t.launch()
 	started <- err
@@ -83,7 +81,7 @@ func (t *Tree) run(started chan<- error) {
 func (t *Tree) launch() error {
 	t.setAttributes()
 	closeOnExec()
-	if err := t.cmd.Start(); err != nil {
+	if err := t.options.start(t.cmd); err != nil {
 		return err
 	}
 	err := t.hold()

@@ -28,7 +28,7 @@ func refuses(reply agentlink.DeployReply) linktest.Script {
 // noAgents never has an agent.
 type noAgents struct{ err error }
 
-func (n noAgents) Lease(context.Context) (*pool.Agent, error) { return nil, n.err }
+func (n noAgents) Lease(context.Context, pool.Need) (*pool.Agent, error) { return nil, n.err }
 
 func TestFirstStartFails(t *testing.T) {
 	t.Parallel()

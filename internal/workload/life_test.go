@@ -170,7 +170,7 @@ func TestDeployRunsTheProgram(t *testing.T) {
 		st.Digest != s.Digest || st.Sandbox != nex.SandboxMicroVM || !reflect.DeepEqual(st.Spec, s) {
 		t.Errorf("status = %+v", st)
 	}
-	if e := r.last(); e.data != any(nex.WorkloadDeployed{WorkloadName: "prog", ID: s.ID}) || e.namespace != "ns" {
+	if e := r.last(); e.data != any(nex.WorkloadDeployed{WorkloadName: "prog", ID: s.ID, Sandbox: nex.SandboxMicroVM}) || e.namespace != "ns" {
 		t.Errorf("last event = %+v, want that it was deployed", e)
 	}
 }

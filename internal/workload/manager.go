@@ -23,9 +23,10 @@ type Artifacts interface {
 	Fetch(ctx context.Context, ref artifact.Ref) (*artifact.File, error)
 }
 
-// Agents is where agents come from; pool.Pool is one.
+// Agents is where agents come from; pool.Pools is one.
 type Agents interface {
-	Lease(ctx context.Context) (*pool.Agent, error)
+	// Lease hands out an agent whose sandbox is what is needed; see [pool.Pools.Lease].
+	Lease(ctx context.Context, need pool.Need) (*pool.Agent, error)
 }
 
 // Publisher tells the world. Its functions do not block and may be called from any goroutine.
@@ -51,8 +52,11 @@ type Config struct {
 	Agents    Agents
 	Publisher Publisher
 	Logger    *slog.Logger
-	// Functions is required to run functions.
+	// Functions is required to run functions, Images to run container images.
 	Functions Functions
+	Images    Images
+	// Settings says what the sandbox of a workload is to be like; nil means nothing in particular.
+	Settings func(Spec) sandbox.Settings
 	// Capabilities are those of the sandboxes of the Agents.
 	Capabilities sandbox.Capabilities
 	Limits       Limits

@@ -9,9 +9,7 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
-	"github.com/nex-engine/nex/internal/artifact"
 	"github.com/nex-engine/nex/internal/pool"
-	"github.com/nex-engine/nex/internal/program"
 )
 
 // leaseTimeout bounds how long a start waits for an agent.
@@ -39,76 +37,44 @@ func (o outcome) reason() string {
 
 // once runs the program from its artifact to its end. When it returns nothing of the run is left.
 func (w *Workload) once() outcome {
-	file, err := w.fetch()
+	g, err := w.fetch()
 	if err != nil {
 		return outcome{err: err}
 	}
+	defer g.release()
 	if err := w.openFunction(); err != nil {
-		file.Release()
 		return outcome{err: err}
 	}
-	agent, err := w.lease()
+	agent, err := w.lease(g.rootfs())
 	if err != nil {
-		file.Release()
 		return outcome{err: err}
 	}
 	defer agent.Release()
-	path, err := agent.Instance.Stage(w.ctx, file.Path)
-	digest := file.Digest
-	file.Release()
+	path, err := g.stage(w.ctx, agent)
 	if err != nil {
-		return outcome{err: nex.Errorf(nex.CodeStartFailed, "put artifact into sandbox: %v", err)}
+		return outcome{err: err}
 	}
-	return w.supervise(agent, path, digest)
+	return w.supervise(agent, path, g)
 }
 
-// fetch brings the artifact here and looks whether it can run, the cheapest check first.
-func (w *Workload) fetch() (*artifact.File, error) {
-	ref := artifact.Ref{
-		Location: w.spec.Location, JSDomain: w.spec.JSDomain, Digest: w.spec.Digest, MaxBytes: w.m.cfg.Limits.maxArtifact(),
-	}
-	size, err := w.m.cfg.Artifacts.Check(w.ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.m.reserve(w, max(size, 0)); err != nil {
-		return nil, err
-	}
-	file, err := w.m.cfg.Artifacts.Fetch(w.ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.examine(file); err != nil {
-		file.Release()
-		return nil, err
-	}
-	return file, nil
-}
-
-// examine checks what could not be known before the artifact was here.
-func (w *Workload) examine(file *artifact.File) error {
-	if err := w.m.reserve(w, file.Size); err != nil {
-		return err
-	}
-	if w.spec.Type.Function() {
-		return nil // the agent finds out when it loads it
-	}
-	c := w.m.cfg.Capabilities
-	return program.CheckFile(file.Path, program.Target{OS: c.OS, Arch: c.Arch, HostLibraries: c.HostLibraries})
-}
-
-func (w *Workload) lease() (*pool.Agent, error) {
+// lease takes an agent whose sandbox is what the workload needs.
+func (w *Workload) lease(rootfs string) (*pool.Agent, error) {
 	ctx, cancel := context.WithTimeoutCause(w.ctx, leaseTimeout, fmt.Errorf("all others are taken, and none came up within %s", leaseTimeout))
 	defer cancel()
-	return w.m.cfg.Agents.Lease(ctx)
+	need := pool.Need{Network: !w.spec.Type.Function(), Rootfs: rootfs}
+	if w.m.cfg.Settings != nil {
+		need.Settings = w.m.cfg.Settings(w.spec)
+	}
+	return w.m.cfg.Agents.Lease(ctx, need)
 }
 
 // supervise starts the program on the agent and waits for its end, or for a request to stop it.
-func (w *Workload) supervise(agent *pool.Agent, path, digest string) outcome {
+func (w *Workload) supervise(agent *pool.Agent, path string, g goods) outcome {
+	digest := g.digest
 	exited := make(chan nex.Exit, 1)
 	deploy := agentlink.Deploy{
 		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
-		Path: path, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment,
+		Path: path, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment, Image: g.run,
 	}
 	events := linkhost.Events{
 		Logs: w.logs,

@@ -51,7 +51,7 @@ type rig struct {
 	world     *world
 	fleet     linktest.Fleet
 	cache     string // directory
-	pool      *pool.Pool
+	pool      *pool.Pools
 
 	mu      sync.Mutex
 	scripts map[string]linktest.Script // by the name of the workload
@@ -82,10 +82,10 @@ func newRig(t testing.TB) *rig {
 func (r *rig) start() *rig {
 	r.Helper()
 	var err error
-	r.pool, err = pool.Open(r.Context(), pool.Config{
+	r.pool, err = pool.OpenPools(r.Context(), pool.Config{
 		Driver: r.driver, Host: linktest.StartHost(r.TB), Size: r.PoolSize, Logger: r.Config.Logger,
 		HandshakeTimeout: nextest.Patience, PingTimeout: nextest.Patience,
-	})
+	}, nex.WorkloadTypes)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func (w *Workload) running(digest string) {
 	}
 	w.move(nex.StateRunning, reason, nil)
 	if !again {
-		w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: w.spec.Name, ID: w.spec.ID})
+		w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: w.spec.Name, ID: w.spec.ID, Sandbox: w.m.cfg.Capabilities.Level})
 		close(w.settled)
 	}
 }

@@ -30,8 +30,8 @@ type Config struct {
 	Host string
 	// Port is fixed, or 0 for any free one.
 	Port int
-	// Dir is the directory for the sockets of agents, not longer than [MaxDir]; what is in it is removed.
-	// Empty makes one for temporary files.
+	// Dir is the directory for the sockets of agents; what is in it is removed. Empty makes one for
+	// temporary files.
 	Dir string
 	// Logger is required.
 	Logger *slog.Logger

@@ -14,12 +14,6 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 )
 
-// maxSocketPath is how long the path of a unix socket may be on every system.
-const maxSocketPath = 103
-
-// MaxDir is how long Config.Dir may be: below it are directories with the ids of agents, and sockets.
-const MaxDir = maxSocketPath - len("/") - 32 - len("/") - len(agentlink.SocketName)
-
 // makeDir makes the directory for sockets, empty. Each is in a directory of its own, which anybody may
 // enter who can enter this one: only the node's user. What it holds was left by an earlier process.
 func makeDir(dir string) (string, error) {
@@ -29,9 +23,6 @@ func makeDir(dir string) (string, error) {
 			return "", fmt.Errorf("make directory for the sockets of agents: %w", err)
 		}
 		return made, nil
-	}
-	if len(dir) > MaxDir {
-		return "", fmt.Errorf("directory for the sockets of agents: %s is longer than the %d bytes that the path of a socket leaves for it", dir, MaxDir)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return "", fmt.Errorf("remove the sockets of an earlier process: %w", err)
@@ -46,7 +37,7 @@ func makeDir(dir string) (string, error) {
 type socket struct {
 	dir      string
 	token    string
-	listener net.Listener
+	listener *net.UnixListener
 	serve    func(purpose byte, conn net.Conn)
 
 	mu     sync.Mutex
@@ -62,15 +53,12 @@ func listenSocket(dir string, serve func(purpose byte, conn net.Conn)) (_ *socke
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, agentlink.SocketName)
-	if s.listener, err = net.Listen("unix", path); err == nil {
-		// In a sandbox the agent may be another user than the node is.
-		err = errors.Join(os.Chmod(dir, 0o755), os.Chmod(path, 0o666))
+	if s.listener, err = agentlink.ListenSocket(dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err != nil {
-		if s.listener != nil {
-			s.listener.Close()
-		}
+	// In a sandbox the agent may be another user than the node is.
+	if err = errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Join(dir, agentlink.SocketName), 0o666)); err != nil {
+		s.listener.Close()
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	s.served.Go(s.accept)

@@ -84,7 +84,11 @@ func heartbeat(d nex.Heartbeat) string {
 }
 
 func workloadDeployed(d nex.WorkloadDeployed) string {
-	return workload(d.WorkloadName, d.ID) + " was deployed"
+	said := workload(d.WorkloadName, d.ID) + " was deployed"
+	if d.Sandbox != "" {
+		said += ", sandbox " + string(d.Sandbox)
+	}
+	return said
 }
 
 func workloadUndeployed(d nex.WorkloadUndeployed) string {

@@ -56,6 +56,9 @@ func (p *page) machine(s Style, m nex.MachineInfo) {
 	p.field("Type", Text(string(m.Workload.Type)))
 	p.field("State", Text(string(m.State)))
 	p.field("Sandbox", s.sandbox(string(m.Sandbox)))
+	if m.Limits != nil {
+		p.field("Limits", limits(*m.Limits))
+	}
 	if m.Restarts > 0 {
 		p.field("Restarts", strconv.Itoa(m.Restarts))
 	}
@@ -66,6 +69,34 @@ func (p *page) machine(s Style, m nex.MachineInfo) {
 	if m.Calls != nil {
 		p.calls(*m.Calls)
 	}
+}
+
+// limits are those that there are.
+func limits(l nex.Limits) string {
+	var list []string
+	if l.MemoryMiB > 0 {
+		list = append(list, Bytes(int64(l.MemoryMiB)<<20)+" memory")
+	}
+	if l.CPUs > 0 {
+		list = append(list, counted(l.CPUs, "processor"))
+	}
+	if l.PIDs > 0 {
+		list = append(list, thousands(l.PIDs)+" processes and threads")
+	}
+	if l.OpenFiles > 0 {
+		list = append(list, thousands(l.OpenFiles)+" open files")
+	}
+	if l.DiskMiB > 0 {
+		list = append(list, Bytes(int64(l.DiskMiB)<<20)+" disk")
+	}
+	return strings.Join(list, ", ")
+}
+
+func counted(n float64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64) + " " + what
 }
 
 // calls is how a function does.

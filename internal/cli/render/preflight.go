@@ -16,7 +16,12 @@ func Preflight(w io.Writer, s Style, groups []checklist.Group) error {
 	for _, g := range groups {
 		fmt.Fprintf(&b, "Validating - %s [%s]\n", g.Title, Text(strings.Join(g.Dirs, ", ")))
 		for _, i := range g.Items {
-			fmt.Fprintf(&b, "%s - %s [%s]\n", s.finding(i), Text(i.Path), Text(i.Description))
+			fmt.Fprintf(&b, "%s - %s [%s]", s.finding(i), Text(i.Path), Text(i.Description))
+			if i.Note {
+				fmt.Fprintf(&b, ": %s\n", Text(i.Do))
+				continue
+			}
+			b.WriteString("\n")
 			for line := range strings.Lines(i.Do) {
 				fmt.Fprintf(&b, "   %s\n", Text(strings.TrimRight(line, "\n")))
 			}
@@ -28,6 +33,8 @@ func Preflight(w io.Writer, s Style, groups []checklist.Group) error {
 
 func (s Style) finding(i checklist.Item) string {
 	switch {
+	case i.Note:
+		return "ℹ️ Note"
 	case i.OK:
 		return "✅ " + s.paint(text.FgGreen, "Dependency Satisfied")
 	case i.Optional:

@@ -16,7 +16,9 @@ func preflightGroups() []checklist.Group {
 		checklist.Item{Path: "nex-other", Description: "another"}.Missing("there is none: get one\nor two"),
 		checklist.Item{Path: "/a\x1b[2J/b", Description: "named by\na stranger", Optional: true}.Missing("\x1b]0;title\a\x07 rename it"),
 	)
-	return []checklist.Group{checklist.NewGroup("User provided files"), programs}
+	notes := checklist.NewGroup("Levels")
+	notes.Add(checklist.Item{Path: "none", Description: "no isolation"}.Noted("works here, if\nasked for"))
+	return []checklist.Group{checklist.NewGroup("User provided files"), programs, notes}
 }
 
 const preflightGolden = `Validating - User provided files []
@@ -27,6 +29,8 @@ Validating - Programs [/usr/local/bin, $PATH]
    or two
 ⚠️ Optional Dependency Missing - /a/b [named by�a stranger]
    � rename it
+Validating - Levels []
+ℹ️ Note - none [no isolation]: works here, if�asked for
 `
 
 func TestPreflight(t *testing.T) {

@@ -47,6 +47,7 @@ var (
 				Reason:   "the program runs",
 				Workload: nex.WorkloadSummary{Name: "echofunctionjs", Runtime: "8m47s", Type: nex.TypeV8},
 				Triggers: []string{"js.echo", "js.echo.>"},
+				Limits:   &nex.Limits{MemoryMiB: 512, CPUs: 1, PIDs: 512, OpenFiles: 4096, DiskMiB: 2048},
 				Calls: &nex.CallStats{
 					Total: 1_234_567, Errors: 1234, Refused: 12, InFlight: 2, P50Nanos: 184_321, P99Nanos: 12_345_678, MemoryBytes: 47_400_000,
 				},
@@ -54,7 +55,7 @@ var (
 			{
 				ID: "cmjv0en52omhlsa377d0", Healthy: true, State: nex.StateRunning, Sandbox: nex.SandboxGVisor,
 				Workload: nex.WorkloadSummary{Name: "neverfn", Runtime: "3s", Type: nex.TypeWasm},
-				Triggers: []string{"never"}, Calls: &nex.CallStats{},
+				Triggers: []string{"never"}, Calls: &nex.CallStats{}, Limits: &nex.Limits{MemoryMiB: 16, CPUs: 0.25},
 			},
 			{
 				ID: "cmjud7n52omhlsa377cg", State: nex.StateRestarting, Sandbox: nex.SandboxNone, Restarts: 3,
@@ -118,6 +119,7 @@ var events = []struct {
 	{"system", nex.EventHeartbeat, nex.Heartbeat{Version: "0.3.0", NodeID: nodeA, Uptime: "8m47s", RunningMachines: 2}},
 	{"default", nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: "echoservice", ID: id}},
 	{"default", nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: "echoservice"}},
+	{"default", nex.EventWorkloadDeployed, nex.WorkloadDeployed{WorkloadName: "echoservice", ID: id, Sandbox: nex.SandboxGVisor}},
 	{"default", nex.EventWorkloadUndeployed, nex.WorkloadUndeployed{WorkloadName: "echoservice", ID: id, Message: "stopped on request", Reason: "stopped"}},
 	{"default", nex.EventWorkloadUndeployed, nex.WorkloadUndeployed{WorkloadName: "echoservice", Code: 1}},
 	{"default", nex.EventWorkloadState, nex.WorkloadStateChanged{ID: id, Name: "echoservice", To: nex.StateStarting, Reason: "accepted"}},

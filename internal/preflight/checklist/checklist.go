@@ -17,11 +17,14 @@ type Item struct {
 	OK   bool   `json:"ok"`
 	// Optional things may be missing.
 	Optional bool `json:"optional"`
+	// Note says that it is nothing to be there or not, and that nothing is to be done about it.
+	Note bool `json:"note,omitempty"`
 	// Path is the file, or whatever else is looked for.
 	Path string `json:"path"`
 	// Description says for people what it is.
 	Description string `json:"description"`
-	// Do says what is wrong and the one thing to do about it. It is empty if OK.
+	// Do says what is wrong and the one thing to do about it, or what there is to say of a Note. It is
+	// empty if OK.
 	Do string `json:"do,omitempty"`
 }
 
@@ -37,6 +40,12 @@ func (i Item) Found() Item {
 // Missing returns the item as one that is not there, and says what to do about that.
 func (i Item) Missing(do string) Item {
 	i.OK, i.Do = false, do
+	return i
+}
+
+// Noted returns the item as one that only has something to say.
+func (i Item) Noted(text string) Item {
+	i.OK, i.Optional, i.Note, i.Do = false, true, true, text
 	return i
 }
 

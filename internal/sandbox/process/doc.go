@@ -9,11 +9,16 @@
 //	work            working directory and home of the agent
 //	tmp             its TMPDIR
 //
+// Where control groups can be made the agent has one of its own ([Config.Cgroups], package cgroup). It
+// bounds memory, processors and processes; a limit of open files is given to the agent's process at its
+// start. Both hold for programs that do not use the rights of root against them, which at this level a
+// program has if the node has them. Disk and network are the machine's own and not bounded.
+//
 // The agent starts with an empty environment but for PATH, HOME, TMPDIR and [AgentIDVariable], and
 // with no open files but standard input (the bootstrap document), output and error (its log). It
 // leads a session of its own. It is expected to be the subreaper of its workload, and to hand
-// [AgentIDVariable] on to it: by these the driver finds whatever a workload started. What it cannot
-// find is told in package proctree.
+// [AgentIDVariable] on to it: by these, and by its control group, the driver finds whatever a workload
+// started. What it cannot find without a group is told in package proctree.
 //
 // An agent goes on when its node is killed, so that it can end its workload in good order when it
 // finds the node gone. Its standard output and error are closed then: it must not die of writing

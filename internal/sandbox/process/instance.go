@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 )
@@ -31,20 +33,28 @@ var (
 type instance struct {
 	id     string
 	home   home
+	group  *cgroup.Group
 	cmd    *exec.Cmd
 	tree   *proctree.Tree
 	output *lines
 	log    *slog.Logger
 	done   chan struct{} // closed by run
 	exit   nex.Exit      // set before done is closed
+	ending atomic.Bool   // we kill the agent
 
 	mu      sync.Mutex // held while files are made or removed
 	staged  bool
 	removed bool
+
+	limitsMu sync.Mutex
+	limits   sandbox.Limits
 }
 
-func newInstance(spec sandbox.Spec, h home, log *slog.Logger) *instance {
-	return &instance{id: spec.ID, home: h, output: &lines{log: spec.Log}, log: log, done: make(chan struct{})}
+func newInstance(spec sandbox.Spec, h home, group *cgroup.Group, log *slog.Logger) *instance {
+	return &instance{
+		id: spec.ID, home: h, group: group, output: &lines{log: spec.Log}, log: log,
+		done: make(chan struct{}), limits: spec.Settings.Limits,
+	}
 }
 
 func (i *instance) ID() string { return i.id }
@@ -64,24 +74,48 @@ func (i *instance) Exit() nex.Exit {
 func (i *instance) run() {
 	defer close(i.done)
 	<-i.tree.Exited()
+	ours := i.ending.Load()
 	for !i.killRest() {
 	}
 	_ = i.tree.Wait() // how it ended is in the state, and the output that failed had nobody to read it
 	i.output.flush()
 	i.exit = proctree.ExitOf(i.cmd.ProcessState)
+	i.exit.OOM = !ours && i.struck()
+}
+
+// struck reports whether the agent, which somebody else has killed, was killed for want of memory. The
+// group counts its other processes as well; that one of them was killed so, and the agent in another way
+// later, is taken for the same.
+func (i *instance) struck() bool {
+	if i.exit.Signal != killSignal {
+		return false
+	}
+	n, err := i.group.OOMKills()
+	if err != nil {
+		i.log.Warn("find out why the agent was killed", attrAgent, i.id, attrError, err)
+	}
+	return n > 0
 }
 
 // killRest reports whether nothing of the agent's tree is left.
 func (i *instance) killRest() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), killRound)
 	defer cancel()
-	err := i.tree.Kill(ctx)
+	err := i.kill(ctx)
 	if err == nil {
 		return true
 	}
 	i.log.Warn("the agent has ended, but what it started has not", attrAgent, i.id, attrError, err)
 	<-ctx.Done() // an error of another kind comes at once, and would again
 	return false
+}
+
+// kill ends every process of the sandbox, first those that are found by their relation to the agent, as
+// long as it is there to be related to: they need not be in its group any more. Who is in the group is
+// ended whatever else it did.
+func (i *instance) kill(ctx context.Context) error {
+	err := i.tree.Kill(ctx)
+	return errors.Join(err, i.group.Kill(ctx))
 }
 
 func (i *instance) Stage(ctx context.Context, hostPath string) (string, error) {
@@ -117,6 +151,9 @@ func (i *instance) Destroy(ctx context.Context) error {
 	if i.removed {
 		return nil
 	}
+	if err := i.group.Remove(ctx); err != nil {
+		return fmt.Errorf("destroy sandbox %s: %w", i.id, err)
+	}
 	if err := i.home.remove(); err != nil {
 		return fmt.Errorf("destroy sandbox %s: %w", i.id, err)
 	}
@@ -131,7 +168,8 @@ func (i *instance) end(ctx context.Context) error {
 		return nil
 	default:
 	}
-	if err := i.tree.Kill(ctx); err != nil {
+	i.ending.Store(true)
+	if err := i.kill(ctx); err != nil {
 		return err
 	}
 	select {
@@ -150,6 +188,3 @@ func (i *instance) discard(ctx context.Context) {
 		i.log.Error("end agent that was started in vain", attrAgent, i.id, attrError, err)
 	}
 }
-
-// Configure checks nothing yet: the limits of a process are those of its control group.
-func (i *instance) Configure(context.Context, sandbox.Settings) error { return nil }

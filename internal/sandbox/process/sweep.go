@@ -11,9 +11,17 @@ import (
 	"github.com/nex-engine/nex/internal/proctree"
 )
 
-// Sweep ends and removes what an earlier node process left in the directory of sandboxes. It goes
-// on with the others when it fails at one, and the error then tells of each.
+// Sweep ends and removes what an earlier node process left in the directory of sandboxes, and in the
+// node's control groups. It goes on with the others when it fails at one, and the error then tells of
+// each.
 func (d *Driver) Sweep(ctx context.Context) (int, error) {
+	// First who could still write to the directories. A sandbox has both and counts once.
+	_, groups := d.cgroups.Sweep(ctx)
+	swept, homes := d.sweepHomes(ctx)
+	return swept, errors.Join(groups, homes)
+}
+
+func (d *Driver) sweepHomes(ctx context.Context) (int, error) {
 	entries, err := os.ReadDir(d.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil

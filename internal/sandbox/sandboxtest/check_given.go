@@ -83,17 +83,24 @@ func hasPrefix(list []string, prefix string) bool {
 	return false
 }
 
+// A file of one instance is none of another's, and does not go when that other ends.
 func checkInstancesAreSeparate(r *rig) {
-	if !r.suite.HostProcesses {
-		r.Skip("directories inside are not those of the host")
+	a := r.start(plan.Text(plan.Write, "mine"), plan.Do(plan.Hang))
+	if got := a.say("write"); got != "<nil>" {
+		r.Errorf("write a file = %s", got)
 	}
-	a, b := r.start(plan.Do(plan.Look), plan.Do(plan.Hang)), r.start(plan.Do(plan.Look), plan.Do(plan.Hang))
-	first, second := a.say("dir"), b.say("dir")
-	if first == second {
-		r.Errorf("both work in %s", first)
-	}
+	path := r.stagedPath()
+	id := newID()
+	b := r.startPlan(id, plan.Plan{Steps: []plan.Step{
+		plan.Text(plan.Read, "mine"), plan.Text(plan.Write, "mine"), plan.Text(plan.Await, path(id)), plan.Text(plan.Read, "mine"), plan.Do(plan.Hang),
+	}})
+	b.say("unread")
+	b.say("write")
 	a.destroy()
-	if _, err := os.Stat(second); err != nil {
-		r.Errorf("the directory of the other instance: %v", err)
+	if _, err := b.Stage(r.ctx(), r.agent); err != nil {
+		r.Fatalf("Stage: %v", err)
+	}
+	if got, want := b.say("read"), "changed"; got != want {
+		r.Errorf("the file of the instance that is left = %q, want %q", got, want)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 )
 
-// startToStage starts an agent whose plan needs to know where the file is going to be staged. The
-// suite takes it that such paths differ between instances by their ids only.
-func (r *rig) startToStage(steps func(path string) []plan.Step) running {
+// stagedPath finds out where files are going to be staged, by the id of the instance. The suite takes it
+// that such paths differ between instances by their ids only.
+func (r *rig) stagedPath() func(id string) string {
 	r.Helper()
 	probe := r.start(plan.Do(plan.Hang))
 	path, err := probe.Stage(r.ctx(), r.agent)
@@ -22,8 +22,14 @@ func (r *rig) startToStage(steps func(path string) []plan.Step) running {
 		r.Fatalf("Stage: %v", err)
 	}
 	probe.destroy()
-	id := newID()
-	return r.startPlan(id, plan.Plan{Steps: steps(strings.ReplaceAll(path, probe.ID(), id))})
+	return func(id string) string { return strings.ReplaceAll(path, probe.ID(), id) }
+}
+
+// startToStage starts an agent whose plan needs to know where the file is going to be staged.
+func (r *rig) startToStage(steps func(path string) []plan.Step) running {
+	r.Helper()
+	path, id := r.stagedPath(), newID()
+	return r.startPlan(id, plan.Plan{Steps: steps(path(id))})
 }
 
 func checkStageRuns(r *rig) {

@@ -17,7 +17,7 @@ import (
 func checkStartUndoesOnFail(r *rig) {
 	for name, damage := range map[string]func(agent string) error{
 		"missing": os.Remove,
-		"damaged": func(agent string) error { return os.WriteFile(agent, []byte("\x00no program"), 0o700) },
+		"damaged": func(agent string) error { return os.WriteFile(agent, []byte("\x00no program"), 0o755) },
 	} {
 		agent := filepath.Join(r.TempDir(), exe("agent"))
 		copyFile(r, r.agent, agent)
@@ -89,7 +89,7 @@ func copyFile(r *rig, from, to string) {
 		r.Fatal(err)
 	}
 	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE, 0o700)
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE, 0o755)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -87,8 +87,11 @@ func checkSweepRemovesLeftovers(r *rig) {
 	if _, err := os.Stat(foreign); err != nil {
 		r.Errorf("a file that is not the driver's: %v", err)
 	}
-	if entries, _ := os.ReadDir(r.dir); len(entries) != 1 {
-		r.Errorf("the directory has %d entries, want the one that is not the driver's", len(entries))
+	if names := r.entries(); len(names) != 1 {
+		r.Errorf("the directory has %q, want only what is not the driver's", names)
+	}
+	for _, what := range r.traces() {
+		r.Errorf("left: %s", what)
 	}
 	if r.suite.HostProcesses && (!daemon.Running() || !agent.Running()) {
 		r.Error("Sweep has ended an agent of another node")

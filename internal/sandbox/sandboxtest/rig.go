@@ -3,6 +3,8 @@ package sandboxtest
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -48,6 +50,13 @@ func (r *rig) newDriver(agent string) sandbox.Driver {
 	if err != nil {
 		r.Fatalf("make driver: %v", err)
 	}
+	if c, ok := d.(io.Closer); ok {
+		r.Cleanup(func() {
+			if err := c.Close(); err != nil {
+				r.Errorf("close what the driver needs: %v", err)
+			}
+		})
+	}
 	return d
 }
 
@@ -69,8 +78,24 @@ func (r *rig) start(steps ...plan.Step) running {
 
 func (r *rig) startPlan(id string, p plan.Plan) running {
 	r.Helper()
+	return r.startSpec(sandbox.Spec{ID: id}, p)
+}
+
+// startLinked starts an agent with a directory for its link.
+func (r *rig) startLinked(dir string, steps ...plan.Step) running {
+	r.Helper()
+	return r.startSpec(sandbox.Spec{LinkDir: dir}, plan.Plan{Steps: steps})
+}
+
+// startSpec starts an agent as the spec says, which may leave out the id.
+func (r *rig) startSpec(s sandbox.Spec, p plan.Plan) running {
+	r.Helper()
 	log := newRecorder()
-	i, err := r.driver.Start(r.ctx(), sandbox.Spec{ID: id, Bootstrap: p.Encode(), Log: log.add})
+	if s.ID == "" {
+		s.ID = newID()
+	}
+	s.Bootstrap, s.Log = p.Encode(), log.add
+	i, err := r.driver.Start(r.ctx(), s)
 	if err != nil {
 		r.Fatalf("Start: %v", err)
 	}
@@ -79,7 +104,7 @@ func (r *rig) startPlan(id string, p plan.Plan) running {
 			r.Errorf("Destroy: %v", err)
 		}
 		if r.Failed() {
-			r.Logf("agent %s printed %q", id, log.tail())
+			r.Logf("agent %s printed %q", s.ID, log.tail())
 		}
 	})
 	return running{i, r, log}
@@ -126,16 +151,53 @@ func (i running) process(word string) proctree.Identity {
 	return i.r.process(i.say(word))
 }
 
-// wantEmpty checks that nothing is left in the directory of the driver's state.
+// wantEmpty checks that nothing is left in the directory of the driver's state, and no process or mount
+// on this machine that has to do with it.
 func (r *rig) wantEmpty() {
+	r.Helper()
+	for _, name := range r.entries() {
+		r.Errorf("%s is left in the driver's directory", name)
+	}
+	for _, what := range r.traces() {
+		r.Errorf("left: %s", what)
+	}
+}
+
+// entries are the names in the directory of the driver's state, but for what it keeps.
+func (r *rig) entries() []string {
 	r.Helper()
 	entries, err := os.ReadDir(r.dir)
 	if err != nil && !os.IsNotExist(err) {
 		r.Fatal(err)
 	}
+	var names []string
 	for _, e := range entries {
-		r.Errorf("%s is left in the driver's directory", e.Name())
+		if kept, err := filepath.Match(r.suite.Keeps, e.Name()); err != nil {
+			r.Fatal(err)
+		} else if !kept {
+			names = append(names, e.Name())
+		}
 	}
+	return names
+}
+
+// traces are the processes and mounts of this machine that name the directory of the driver's state.
+func (r *rig) traces() []string {
+	var found []string
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline") // none where there is no such thing
+	for _, name := range names {
+		// A process that is gone by now is none that is left.
+		if b, err := os.ReadFile(name); err == nil && strings.Contains(string(b), r.dir) {
+			found = append(found, fmt.Sprintf("%s: %.200q", name, b))
+		}
+	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, r.dir) {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 func (r *rig) wantGone(id proctree.Identity, what string) {

@@ -19,17 +19,22 @@ import (
 // Suite is the driver under test.
 type Suite struct {
 	// New makes a driver that keeps all its state below dir and runs the program at agent in its
-	// sandboxes. It may be called again with the same dir, as a node does that starts again.
+	// sandboxes. It may be called again with the same dir, as a node does that starts again. A driver that
+	// is an io.Closer is closed when the test ends.
 	New func(dir, agent string) (sandbox.Driver, error)
 	// HostProcesses says that what runs inside are processes of this machine, with the numbers and
 	// the files that they have here.
 	HostProcesses bool
+	// Keeps matches, as filepath.Match does, what stays in the directory for the sandboxes to come.
+	Keeps string
 }
 
 // Main is what TestMain returns: the tests, or the part of a node that is going to be killed.
 func Main(m *testing.M, s Suite) int {
 	if dir := os.Getenv(ownerVariable); dir != "" {
-		return own(s, dir)
+		status := make(chan int)
+		go func() { status <- own(s, dir) }() // starting programs is not for the main goroutine
+		return <-status
 	}
 	return m.Run()
 }
@@ -63,6 +68,15 @@ var checks = []check{
 	{"StageAfterEnd", checkStageAfterEnd},
 	{"StageFails", checkStageFails},
 	{"InstancesAreSeparate", checkInstancesAreSeparate},
+	{"LinkIsReached", checkLinkIsReached},
+	{"NoNetwork", checkNoNetwork},
+	{"HostIsHidden", checkHostIsHidden},
+	{"Configure", checkConfigure},
+	{"LimitsAreRefused", checkLimitsAreRefused},
+	{"OpenFilesAreLimited", checkOpenFilesAreLimited},
+	{"PIDsAreLimited", checkPIDsAreLimited},
+	{"DiskIsLimited", checkDiskIsLimited},
+	{"MemoryIsLimited", checkMemoryIsLimited},
 	{"SweepRemovesLeftovers", checkSweepRemovesLeftovers},
 	{"SweepOfNothing", checkSweepOfNothing},
 }

@@ -91,6 +91,24 @@ func carryOut(s plan.Step, bootstrap []byte) error {
 	case plan.Write:
 		err := os.WriteFile(s.Text, []byte("changed"), 0o500)
 		say("write", fmt.Sprint(err))
+	case plan.Read:
+		read(s.Text)
+	case plan.Call:
+		call(s.Text)
+	case plan.Dial:
+		dial(s.Text)
+	case plan.Links:
+		return links()
+	case plan.Hoard:
+		hoard(s.Number)
+	case plan.Breed:
+		breed(s.Number)
+	case plan.Fill:
+		fill(s.Number)
+	case plan.Eat:
+		eat(s.Number)
+	case plan.Await:
+		awaitFile(s.Text)
 	case plan.Hang:
 		say("pid", fmt.Sprint(os.Getpid()))
 		say("hang", "")
@@ -135,18 +153,22 @@ func clutter() error {
 // runWhenThere runs the staged program, as soon as it is there, with an argument that makes it say
 // hello.
 func runWhenThere(path string) error {
-	for {
-		if _, err := os.Stat(path); err == nil {
-			break
-		}
-		time.Sleep(time.Millisecond) // the link that would tell us is not part of the suite
-	}
+	awaitFile(path)
 	out, err := exec.Command(path, "hello").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	say("ran", string(out))
 	return nil
+}
+
+func awaitFile(path string) {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(time.Millisecond) // the link that would tell us is not part of the suite
+	}
 }
 
 // leave returns when the daemon has said who it is.
@@ -193,6 +215,8 @@ func relative(part string, args []string) int {
 	switch part {
 	case "hello":
 		fmt.Print("hello")
+	case "child":
+		select {}
 	case "parent":
 		if err := spawn(os.Stdin, "daemon", args[0]); err != nil {
 			say("error", err.Error())

@@ -32,6 +32,15 @@ const (
 	Die      = "die"      // be killed
 	Run      = "run"      // run the program at Text once it is there; print: ran <output>
 	Write    = "write"    // overwrite the file at Text; print: write <error>
+	Read     = "read"     // print: read <the first bytes of the file at Text>, or unread <error>
+	Call     = "call"     // connect to the unix socket at Text and send a line; print: answer <line>, or unanswered <error>
+	Dial     = "dial"     // connect to Text by TCP; print: dialed <error>
+	Links    = "links"    // print: links <names of the network interfaces but for loopback, by spaces>
+	Hoard    = "hoard"    // open files, at most Number, and close them; print: hoarded <number>
+	Breed    = "breed"    // start processes, at most Number, and end them; print: bred <number>
+	Fill     = "fill"     // write a file of Number MiB and remove it; print: filled <MiB>
+	Eat      = "eat"      // use Number MiB of memory; print: ate
+	Await    = "await"    // wait until there is a file at Text
 	Hang     = "hang"     // print: pid <pid>, hang; and do nothing for ever
 )
 

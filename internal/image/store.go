@@ -1,0 +1,287 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nex-engine/nex/internal/image/rootfs"
+)
+
+// Defaults of a [Config].
+const (
+	DefaultMaxBytes      = 20 << 30
+	DefaultMaxImageBytes = 4 << 30
+	DefaultMaxFiles      = 500_000
+	DefaultStall         = 30 * time.Second
+)
+
+// partialPrefix begins the names of directories that are being made or removed.
+const partialPrefix = "partial-"
+
+// errClosed is why downloads end when the store is closed.
+var errClosed = errors.New("the image store is closed")
+
+// Config is what a [Store] needs. Only Dir is required.
+type Config struct {
+	// Dir is the store's directory. It is created with mode 0700; one that others can write to is
+	// refused.
+	Dir string
+	// MaxBytes is how much the images may take together; 0 takes [DefaultMaxBytes]. Images in use are
+	// kept even if they take more, and those being unpacked come on top.
+	MaxBytes int64
+	// MaxImageBytes bounds one image: its layers where they lie, unpacked, and the files in them; 0
+	// takes [DefaultMaxImageBytes].
+	MaxImageBytes int64
+	// MaxFiles is how many files, directories and links the layers of one image may have; 0 takes
+	// [DefaultMaxFiles].
+	MaxFiles int
+	// AllowFile permits file locations.
+	AllowFile bool
+	// InsecureRegistries are the hosts, with their ports, that may be spoken to by plain http besides
+	// loopback ("registry.example:5000").
+	InsecureRegistries []string
+	// Platform is what images are for, as os/architecture or os/architecture/variant; "" takes linux
+	// and the architecture of this process.
+	Platform string
+	// Stall is how long a registry may make no progress before it is given up; 0 takes [DefaultStall].
+	Stall time.Duration
+	// Logger is told about images that were damaged or could not be removed. Nil discards.
+	Logger *slog.Logger
+}
+
+// Store is a directory of unpacked images, named by digest. Make one with [Open].
+type Store struct {
+	dir     string
+	limits  rootfs.Limits
+	log     *slog.Logger
+	sources sources
+
+	ctx     context.Context // ends with the store
+	cancel  context.CancelCauseFunc
+	running sync.WaitGroup // flights and removals
+
+	// dirs is held while an image gets or loses its final name, so that an eviction cannot remove what
+	// has just been put there. It is locked before mu.
+	dirs sync.Mutex
+
+	mu      sync.Mutex
+	closed  bool
+	index   index
+	flights map[string]*flight       // by the digest of the reference
+	turns   map[string]chan struct{} // by the digest of an image that is being brought; closed at the end
+}
+
+// Open opens or creates the store in cfg.Dir. It removes what an earlier process did not complete and
+// takes over its images, which are measured when they are first used. What is not the store's is left
+// alone. The caller closes the store.
+func Open(cfg Config) (*Store, error) {
+	switch {
+	case cfg.Dir == "":
+		return nil, errors.New("open image store: no directory given")
+	case cfg.MaxBytes < 0 || cfg.MaxImageBytes < 0 || cfg.MaxFiles < 0:
+		return nil, errors.New("open image store: a limit is negative")
+	case cfg.Stall < 0:
+		return nil, fmt.Errorf("open image store: stall time-out %v is negative", cfg.Stall)
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.MaxImageBytes == 0 {
+		cfg.MaxImageBytes = DefaultMaxImageBytes
+	}
+	if cfg.MaxFiles == 0 {
+		cfg.MaxFiles = DefaultMaxFiles
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	sources, err := newSources(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	dir, err := prepareDir(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	s := &Store{
+		dir:     dir,
+		limits:  rootfs.Limits{Bytes: cfg.MaxImageBytes, Files: cfg.MaxFiles},
+		log:     cfg.Logger,
+		sources: sources,
+		index:   newIndex(cfg.MaxBytes),
+		flights: make(map[string]*flight),
+		turns:   make(map[string]chan struct{}),
+	}
+	if err := s.load(); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.evict()
+	return s, nil
+}
+
+// Close ends the downloads and waits until nothing of them is left. Images that were handed out stay
+// where they are. Everything else fails after Close, except Release.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel(errClosed)
+	s.running.Wait()
+	s.sources.close()
+	return nil
+}
+
+// prepareDir makes the directory and returns its absolute path.
+func prepareDir(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	// Windows has no such bits.
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
+		return "", fmt.Errorf("other users can write to %s: chmod it to 700", dir)
+	}
+	return dir, nil
+}
+
+// load removes what is not complete and indexes the images by when they were last used.
+func (s *Store) load() error {
+	dirEntries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	type image struct {
+		digest string
+		used   time.Time
+		note   note
+	}
+	var found []image
+	for _, e := range dirEntries {
+		switch {
+		case !e.IsDir():
+		case strings.HasPrefix(e.Name(), partialPrefix):
+			if err := os.RemoveAll(filepath.Join(s.dir, e.Name())); err != nil {
+				return fmt.Errorf("remove an image that is not complete: %w", err)
+			}
+		case isDigest(e.Name()):
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
+			n, err := readNote(s.path(e.Name()))
+			if err != nil {
+				s.log.Warn("an image of the store is damaged and is removed", "digest", e.Name(), "error", err)
+				s.removeDir(e.Name())
+				continue
+			}
+			found = append(found, image{e.Name(), info.ModTime(), n})
+		}
+	}
+	slices.SortFunc(found, func(a, b image) int { return a.used.Compare(b.used) })
+	for _, im := range found {
+		s.index.put(im.digest, im.note)
+	}
+	return nil
+}
+
+// readNote reads what is kept about the image in a directory.
+func readNote(dir string) (note, error) {
+	var n note
+	data, err := os.ReadFile(filepath.Join(dir, noteName))
+	if err == nil {
+		err = json.Unmarshal(data, &n)
+	}
+	return n, err
+}
+
+// evict removes images that nobody uses, least recently used first, until the limit is kept.
+func (s *Store) evict() {
+	for {
+		s.dirs.Lock()
+		s.mu.Lock()
+		victim := s.index.victim()
+		if victim != nil {
+			s.index.remove(victim)
+		}
+		s.mu.Unlock()
+		var gone string
+		if victim != nil {
+			gone = s.retire(victim.digest)
+		}
+		s.dirs.Unlock()
+		if victim == nil {
+			return
+		}
+		s.removeRetired(gone)
+	}
+}
+
+// discard removes an entry whose directory is damaged or gone, and the directory.
+func (s *Store) discard(e *entry) {
+	s.dirs.Lock()
+	s.mu.Lock()
+	current := s.index.remove(e)
+	s.mu.Unlock()
+	var gone string
+	if current { // else its name belongs to a newer one by now
+		gone = s.retire(e.digest)
+	}
+	s.dirs.Unlock()
+	s.removeRetired(gone)
+}
+
+// removeDir removes an image that is not in the index.
+func (s *Store) removeDir(digest string) {
+	s.dirs.Lock()
+	gone := s.retire(digest)
+	s.dirs.Unlock()
+	s.removeRetired(gone)
+}
+
+// retire takes its name from an image that is no longer in the index, which is quick, and returns the
+// new one; "" if there is nothing to remove. The caller holds s.dirs.
+func (s *Store) retire(digest string) string {
+	gone, err := os.MkdirTemp(s.dir, partialPrefix)
+	if err == nil {
+		err = os.Rename(s.path(digest), filepath.Join(gone, digest))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("cannot remove an image of the store", "digest", digest, "error", err)
+	}
+	return gone
+}
+
+// removeRetired removes what retire returned, which takes as long as there are files.
+func (s *Store) removeRetired(gone string) {
+	if gone != "" {
+		s.removePartial(gone)
+	}
+}
+
+// removePartial removes a directory that is not wanted.
+func (s *Store) removePartial(path string) {
+	if err := os.RemoveAll(path); err != nil {
+		s.log.Warn("cannot remove a part of the image store", "directory", path, "error", err)
+	}
+}
+
+func (s *Store) path(digest string) string { return filepath.Join(s.dir, digest) }

@@ -1,0 +1,316 @@
+// Package dnsproxy answers the name questions of sandboxes from the name servers of the machine.
+//
+// It knows who asks by the address a question comes from, asks the sandbox's owner whether the name may be
+// resolved, and tells it which addresses the name led to before the sandbox learns them: so a firewall can
+// be open for a name by the time that the answer is there. Nothing is cached. A name that may not be
+// resolved does not exist, as far as the sandbox can tell, and no name server hears of it; nor do IPv6
+// addresses exist, since sandboxes have none.
+//
+// What a sandbox can have under way is bounded ([MaxQueries], [MaxConns]), so that it cannot keep the
+// others from being answered.
+package dnsproxy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// Bounds of each sandbox.
+const (
+	// MaxQueries is how many questions may be under way; more are answered with a failure.
+	MaxQueries = 64
+	// MaxConns is how many TCP connections may be open; more are closed.
+	MaxConns = 8
+)
+
+const (
+	// minTTL and maxTTL bound how long an address that a name led to may be used. Programs hold on to an
+	// address for longer than its time says, if only between asking and connecting.
+	minTTL, maxTTL = 5 * time.Minute, 24 * time.Hour
+	// idle is how long a TCP connection may be without a question.
+	idle = 10 * time.Second
+)
+
+// A Client is a sandbox that asks. It is safe for concurrent use.
+type Client interface {
+	// Resolves reports whether it may ask for name, which is in lower case and has no dot at its end.
+	Resolves(name string) bool
+	// Denies reports whether name is denied, also as what another name stands for.
+	Denies(name string) bool
+	// Learn says that name leads to addrs, all of them IPv4, for the time of ttl. The answer goes out when
+	// it returns, or is a failure if it returns an error.
+	Learn(ctx context.Context, name string, addrs []netip.Addr, ttl time.Duration) error
+}
+
+// Config is what a [Proxy] needs.
+type Config struct {
+	// Client returns who has an address, nil if nobody does: then nothing is answered.
+	Client func(netip.Addr) Client
+	// Servers returns the name servers, in the order in which they are asked.
+	Servers func() ([]netip.AddrPort, error)
+	// Logger is told why questions failed. Nil discards.
+	Logger *slog.Logger
+}
+
+// Proxy answers at one address, over UDP and TCP. Make one with [Listen].
+type Proxy struct {
+	cfg Config
+	log *slog.Logger
+	udp *net.UDPConn
+	tcp *net.TCPListener
+
+	ctx     context.Context // ends with the proxy
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	loads map[netip.Addr]*load // of clients with something under way
+	conns map[net.Conn]struct{}
+}
+
+// load is what a client has under way.
+type load struct{ queries, conns int }
+
+// Listen starts a proxy on a free port of a loopback address. The caller must Close it.
+func Listen(loopback netip.Addr, cfg Config) (*Proxy, error) {
+	p := &Proxy{cfg: cfg, log: cfg.Logger, loads: map[netip.Addr]*load{}, conns: map[net.Conn]struct{}{}}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	// The same port for both is not needed: each is forwarded to by itself.
+	if p.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0))); err != nil {
+		return nil, fmt.Errorf("listen for name questions on %s: %w", loopback, err)
+	}
+	if p.tcp, err = net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0))); err != nil {
+		_ = p.udp.Close()
+		return nil, fmt.Errorf("listen for name questions on %s: %w", loopback, err)
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.running.Go(p.serveUDP)
+	p.running.Go(p.serveTCP)
+	return p, nil
+}
+
+// UDP is the address that answers over UDP.
+func (p *Proxy) UDP() netip.AddrPort { return p.udp.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// TCP is the address that answers over TCP.
+func (p *Proxy) TCP() netip.AddrPort { return p.tcp.Addr().(*net.TCPAddr).AddrPort() }
+
+// Close stops answering. It returns when nothing runs any more.
+func (p *Proxy) Close() error {
+	p.cancel()
+	err := errors.Join(p.udp.Close(), p.tcp.Close())
+	p.mu.Lock()
+	for c := range p.conns {
+		_ = c.Close() // ends its reader
+	}
+	p.mu.Unlock()
+	p.running.Wait()
+	return err
+}
+
+// take counts one more query or connection of a client, and reports whether it may have it. What was
+// taken is given back with give.
+func (p *Proxy) take(a netip.Addr, query bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.loads[a]
+	if l == nil {
+		l = &load{}
+		p.loads[a] = l
+	}
+	switch {
+	case query && l.queries < MaxQueries:
+		l.queries++
+	case !query && l.conns < MaxConns:
+		l.conns++
+	default:
+		return false
+	}
+	return true
+}
+
+func (p *Proxy) give(a netip.Addr, query bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.loads[a]
+	if query {
+		l.queries--
+	} else {
+		l.conns--
+	}
+	if *l == (load{}) {
+		delete(p.loads, a)
+	}
+}
+
+func (p *Proxy) serveUDP() {
+	buf := make([]byte, maxUDP) // no question is as long
+	for {
+		n, from, err := p.udp.ReadFromUDPAddrPort(buf)
+		if p.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			p.pause()
+			continue
+		}
+		client := p.cfg.Client(from.Addr().Unmap())
+		if client == nil {
+			continue
+		}
+		q, code, err := parseQuestion(buf[:n])
+		if err != nil {
+			continue
+		}
+		if code == dnsmessage.RCodeSuccess && !p.take(from.Addr(), true) {
+			code = dnsmessage.RCodeServerFailure
+		} else if code == dnsmessage.RCodeSuccess {
+			p.running.Go(func() {
+				defer p.give(from.Addr(), true)
+				p.reply(from, p.answer(client, q, false))
+			})
+			continue
+		}
+		p.reply(from, q.refusal(code))
+	}
+}
+
+// pause keeps a socket that fails from being tried without end.
+func (p *Proxy) pause() {
+	select {
+	case <-p.ctx.Done():
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// reply sends an answer over UDP. One that is lost is asked for again.
+func (p *Proxy) reply(to netip.AddrPort, msg []byte) {
+	if len(msg) > 0 {
+		_, _ = p.udp.WriteToUDPAddrPort(msg, to)
+	}
+}
+
+func (p *Proxy) serveTCP() {
+	for {
+		c, err := p.tcp.AcceptTCP()
+		if p.ctx.Err() != nil {
+			if err == nil {
+				_ = c.Close()
+			}
+			return
+		}
+		if err != nil {
+			p.pause() // no descriptor is free, say: others have to end first
+			continue
+		}
+		from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		client := p.cfg.Client(from)
+		if client == nil || !p.take(from, false) {
+			_ = c.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns[c] = struct{}{}
+		p.mu.Unlock()
+		if p.ctx.Err() != nil { // Close may have looked at conns before
+			_ = c.Close()
+		}
+		p.running.Go(func() {
+			defer p.give(from, false)
+			p.converse(client, c)
+			p.mu.Lock()
+			delete(p.conns, c)
+			p.mu.Unlock()
+			_ = c.Close()
+		})
+	}
+}
+
+// converse answers the questions of a connection, one after the other.
+func (p *Proxy) converse(client Client, c *net.TCPConn) {
+	for {
+		if c.SetDeadline(time.Now().Add(idle)) != nil {
+			return
+		}
+		msg, err := readMessage(c, maxUDP)
+		if err != nil {
+			return
+		}
+		q, code, err := parseQuestion(msg)
+		if err != nil {
+			return
+		}
+		answer := q.refusal(code)
+		if code == dnsmessage.RCodeSuccess {
+			answer = p.answer(client, q, true)
+		}
+		if writeMessage(c, answer) != nil {
+			return
+		}
+	}
+}
+
+// answer finds the answer to a sound question.
+func (p *Proxy) answer(client Client, q question, overTCP bool) []byte {
+	if !client.Resolves(q.name) {
+		p.log.Debug("a sandbox may not resolve a name", "name", q.name)
+		return q.refusal(dnsmessage.RCodeNameError)
+	}
+	if q.ask.Type == dnsmessage.TypeAAAA {
+		return q.refusal(dnsmessage.RCodeSuccess)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	msg, found, err := p.ask(ctx, q, overTCP)
+	if err != nil {
+		p.log.Warn("cannot resolve a name for a sandbox", "name", q.name, "error", err)
+		return q.refusal(dnsmessage.RCodeServerFailure)
+	}
+	for _, name := range found.names {
+		if client.Denies(name) {
+			return q.refusal(dnsmessage.RCodeNameError)
+		}
+	}
+	if len(found.addrs) > 0 {
+		if err := client.Learn(ctx, q.name, found.addrs, max(found.ttl, minTTL)); err != nil {
+			p.log.Warn("cannot open the way to a name", "name", q.name, "error", err)
+			return q.refusal(dnsmessage.RCodeServerFailure)
+		}
+	}
+	binary.BigEndian.PutUint16(msg, q.id)
+	return msg
+}
+
+// readMessage reads what TCP puts a length before.
+func readMessage(r io.Reader, most int) ([]byte, error) {
+	var size [2]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
+		return nil, err
+	}
+	n := int(binary.BigEndian.Uint16(size[:]))
+	if n > most {
+		return nil, fmt.Errorf("a message of %d bytes is longer than %d", n, most)
+	}
+	msg := make([]byte, n)
+	_, err := io.ReadFull(r, msg)
+	return msg, err
+}
+
+func writeMessage(w io.Writer, msg []byte) error {
+	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(msg)), uint16(len(msg)))
+	_, err := w.Write(append(framed, msg...))
+	return err
+}

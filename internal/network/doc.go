@@ -1,0 +1,44 @@
+// Package network gives sandboxes a network: each a namespace of its own with one interface, an address,
+// a way out through this machine's addresses, and a policy of where it may connect to. It runs on Linux
+// only, needs root, netlink and nftables, and no other program.
+//
+// # Topology
+//
+// Each sandbox has a pair of connected interfaces and shares no link with another: the end inside has the
+// sandbox's address, the end outside the gateway's, and routes lead to one address each. Packets between
+// the sandbox and elsewhere are forwarded by the kernel; they leave with the address of the machine.
+// Inside there is no IPv6, and outside a sandbox's interface takes none.
+//
+//	192.168.127.7/32 veth0 ──── nexab12-7 192.168.127.1/32 ──── forwarding, nftables ──── uplinks
+//
+// # What a sandbox can reach
+//
+//   - the gateway: its DNS port, the ports of [Manager.Expose], and nothing else of the machine, whatever
+//     the address;
+//   - no other sandbox;
+//   - elsewhere what the policy of node and workload allows, over TCP, UDP and ping. See package policy.
+//
+// What is not allowed is refused with a reset or an ICMP error, so that programs fail at once; packets
+// with an address that is not the sandbox's, or to loopback, are dropped. A policy counts for new
+// connections: those that are there go on, until the sandbox is detached.
+//
+// Host names in a policy work through the name proxy at the gateway, which the sandbox has to use: see
+// package dnsproxy. What it learns is forgotten when the policy is replaced. To deny a name keeps a sandbox
+// from resolving it, and the addresses that the name led to from being reached on the ports of the rule;
+// whoever knows an address by other means is stopped by a rule about addresses only.
+//
+// # What is changed on the machine
+//
+// Interfaces, namespaces and one nftables table that carry the node's name, and the forwarding of IPv4,
+// which is turned on for these interfaces and for those that routes lead through (the uplinks), each by
+// itself. Where forwarding is on for the whole machine nothing is changed; where it is not, the table
+// drops what would now be forwarded from an uplink to elsewhere than a sandbox, and Close turns it off
+// again. Tables of others, and their rules, are left alone: a firewall that drops forwarded packets by
+// default drops those of sandboxes, too, and Open logs that it is there.
+//
+// # CNI
+//
+// If a CNI network of the configured name exists its plugins make the interfaces instead. Then reaching the
+// machine, other sandboxes and elsewhere is as that network has it: policies with rules are refused rather
+// than ignored, nothing can be exposed, and there is no gateway.
+package network

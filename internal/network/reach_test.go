@@ -1,0 +1,101 @@
+//go:build linux
+
+package network_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/network"
+)
+
+// hostPort is host and port as one string.
+func hostPort(a netip.Addr, port string) string { return net.JoinHostPort(a.String(), port) }
+
+// wantUnreachable checks that a UDP packet is refused.
+func wantUnreachable(t *testing.T, path, addr string) {
+	t.Helper()
+	if saw, err := dial(t, path, "udp4", addr); !errors.Is(err, unix.EHOSTUNREACH) {
+		t.Errorf("UDP to %s: %v, answered to %q, want it unreachable", addr, err, saw)
+	}
+}
+
+func TestReachByDefault(t *testing.T) {
+	newWorld(t)
+	m := openManager(t, network.Config{})
+	if got := m.Gateway().String(); got != "192.168.127.1" {
+		t.Errorf("gateway is %s", got)
+	}
+	a, b := attach(t, m, "a", nex.Egress{}), attach(t, m, "b", nex.Egress{})
+	ns := a.Namespace()
+
+	wantReached(t, ns, publicAddr+":80", nodeAddr)
+	wantReached(t, b.Namespace(), publicAddr+":80", nodeAddr)
+	if saw, err := dial(t, ns, "udp4", publicAddr+":7777"); err != nil || saw != nodeAddr {
+		t.Errorf("UDP: %v, seen as %q", err, saw)
+	}
+	for _, addr := range []string{metadata, privateOne, privateTwo, carrier, homeNet, routerAddr} {
+		if _, err := dial(t, "", "tcp4", addr+":80"); err != nil {
+			t.Errorf("the node cannot reach %s: %v", addr, err)
+		}
+		if _, err := dial(t, "", "udp4", addr+":7777"); err != nil {
+			t.Errorf("the node cannot reach %s: %v", addr, err)
+		}
+		wantRefused(t, ns, addr+":80")
+		wantUnreachable(t, ns, addr+":7777")
+	}
+	// Of the machine's own addresses none is open, whether a service is there for all or for some.
+	serveTCP(t, "0.0.0.0:9999")
+	serveUDP(t, m.Gateway().String()+":9998")
+	serveUDP(t, nodeAddr+":9998")
+	for _, addr := range []string{m.Gateway().String(), nodeAddr} {
+		if _, err := dial(t, "", "tcp4", addr+":9999"); err != nil {
+			t.Errorf("the node cannot reach %s: %v", addr, err)
+		}
+		if _, err := dial(t, "", "udp4", addr+":9998"); err != nil {
+			t.Errorf("the node cannot reach %s: %v", addr, err)
+		}
+		wantRefused(t, ns, addr+":9999")
+		wantUnreachable(t, ns, addr+":9998")
+	}
+	// Nor is another sandbox, though the machine reaches it.
+	within(t, b.Namespace(), func() { serveTCP(t, "0.0.0.0:80") })
+	wantReached(t, "", hostPort(b.Addr(), "80"), m.Gateway().String())
+	wantRefused(t, ns, hostPort(b.Addr(), "80"))
+	wantReached(t, b.Namespace(), hostPort(b.Addr(), "80"), b.Addr().String())
+}
+
+func TestExpose(t *testing.T) {
+	w := newWorld(t)
+	m := openManager(t, network.Config{})
+	before := attach(t, m, "a", nex.Egress{})
+	local := serveTCP(t, "127.0.0.1:0")
+	must(t, m.Expose(4222, local), m.Expose(4333, netip.MustParseAddrPort(privateOne+":80")))
+	after := attach(t, m, "b", nex.Egress{Deny: []string{"*"}})
+	for _, ep := range []*network.Endpoint{before, after} {
+		wantReached(t, ep.Namespace(), hostPort(m.Gateway(), "4222"), ep.Addr().String())
+		wantReached(t, ep.Namespace(), hostPort(m.Gateway(), "4333"), nodeAddr)
+		wantRefused(t, ep.Namespace(), hostPort(m.Gateway(), "4223"))
+		wantRefused(t, ep.Namespace(), nodeAddr+":4222")
+		wantRefused(t, ep.Namespace(), privateOne+":80")
+	}
+	// Replaced for all; what others of the machine's network can reach is as before.
+	second := serveTCP(t, "127.0.0.1:0")
+	must(t, m.Expose(4333, local), m.Expose(4444, local), m.Expose(4444, second))
+	wantReached(t, before.Namespace(), hostPort(m.Gateway(), "4333"), before.Addr().String())
+	wantReached(t, before.Namespace(), hostPort(m.Gateway(), "4444"), before.Addr().String())
+	wantRefused(t, w.path, nodeAddr+":4444")
+	for _, bad := range []struct {
+		port   uint16
+		target string
+	}{{53, "127.0.0.1:80"}, {0, "127.0.0.1:80"}, {80, "127.0.0.1:0"}, {80, "[::1]:80"}, {80, "0.0.0.0:80"}} {
+		if err := m.Expose(bad.port, netip.MustParseAddrPort(bad.target)); err == nil {
+			t.Errorf("port %d is led to %s", bad.port, bad.target)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/nex-engine/nex/internal/network"
+	"github.com/nex-engine/nex/internal/sandbox/gvisor"
+)
+
+// openNetwork makes the network of the sandboxes, in which services reach the NATS server that they are
+// told of.
+func (n *node) openNetwork(ctx context.Context) (gvisor.Network, error) {
+	s := n.cfg.Settings
+	cfg := network.Config{
+		Name: shortName(n.cfg.DataDir), InterfaceName: s.CNI.InterfaceName, Egress: s.Egress, Logger: n.log,
+		CNI: network.CNI{NetworkName: s.CNI.NetworkName, BinPath: s.CNI.BinPath, CacheDir: filepath.Join(n.cfg.DataDir, "cni")},
+	}
+	if s.CNI.Subnet != "" {
+		subnet, err := netip.ParsePrefix(s.CNI.Subnet)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Subnet = subnet
+	}
+	for _, server := range s.CNI.Nameservers {
+		addr, err := netip.ParseAddr(server)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Nameservers = append(cfg.Nameservers, addr)
+	}
+	m, err := network.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	n.onClose(func() { n.closed("network of the sandboxes", m.Close()) })
+	n.serviceURL = n.expose(m)
+	return gvisor.NewNetwork(m), nil
+}
+
+// expose lets services reach the NATS server that they are told of, and returns its URL as they see it.
+// Servers that are known by name, which TLS is about, stay what they are, and policies have to allow
+// them.
+func (n *node) expose(m *network.Manager) string {
+	if !m.Gateway().IsValid() || n.cfg.WorkloadURL == "" {
+		return n.cfg.WorkloadURL // a CNI network decides what is reached
+	}
+	servers := strings.Split(n.cfg.WorkloadURL, ",")
+	ports := map[uint16]bool{}
+	for i, server := range servers {
+		u, target, ok := byAddress(strings.TrimSpace(server))
+		if !ok {
+			continue
+		}
+		port := target.Port()
+		for ports[port] {
+			port++
+		}
+		ports[port] = true
+		if err := m.Expose(port, target); err != nil {
+			n.log.Warn("services will not reach a NATS server", "server", u.Redacted(), "error", err)
+			continue
+		}
+		u.Host = net.JoinHostPort(m.Gateway().String(), strconv.Itoa(int(port)))
+		servers[i] = u.String()
+	}
+	return strings.Join(servers, ",")
+}
+
+// defaultNATSPort is what a URL without a port means.
+const defaultNATSPort = "4222"
+
+// byAddress parses the URL of a NATS server that is named by an IPv4 address, or is this machine.
+func byAddress(server string) (*url.URL, netip.AddrPort, bool) {
+	if !strings.Contains(server, "://") {
+		server = "nats://" + server
+	}
+	u, err := url.Parse(server)
+	if err != nil || (u.Scheme != "nats" && u.Scheme != "ws") {
+		return nil, netip.AddrPort{}, false
+	}
+	host, port := u.Hostname(), u.Port()
+	if host == "localhost" || host == "::1" {
+		host = "127.0.0.1"
+	}
+	if port == "" {
+		port = defaultNATSPort
+	}
+	target, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
+	if err != nil || !target.Addr().Is4() {
+		return nil, netip.AddrPort{}, false
+	}
+	return u, target, true
+}

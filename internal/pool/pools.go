@@ -1,0 +1,129 @@
+package pool
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/sandbox"
+)
+
+// Need is what a workload needs of the sandbox of its agent.
+type Need struct {
+	// Network is one of its own. Services need one, functions must have none.
+	Network bool
+	// Rootfs is the root of an image; see [sandbox.Spec]. No agent waits in such a sandbox: it is started
+	// when it is needed.
+	Rootfs string
+	// Settings are what the sandbox has when it is leased.
+	Settings sandbox.Settings
+}
+
+// Pools are the pools of a node: agents with a network for services, and without for functions. In
+// sandboxes that share the machine's network one pool serves both. It is safe for concurrent use.
+type Pools struct {
+	services, functions *Pool // nil if the node runs none of these; the same where one pool serves both
+	all                 []*Pool
+	images              bool // the driver can have an image as the root of a sandbox
+}
+
+// OpenPools opens the pools that workloads of the types need. It fails when the first agent of one does
+// not come up. The ctx bounds that. The caller owns the Pools and closes them.
+func OpenPools(ctx context.Context, cfg Config, types []nex.WorkloadType) (_ *Pools, err error) {
+	p := &Pools{images: cfg.Driver.Capabilities().Images}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	open := func(cfg Config) (*Pool, error) {
+		one, err := Open(ctx, cfg)
+		if err == nil {
+			p.all = append(p.all, one)
+		}
+		return one, err
+	}
+	isFunction := func(t nex.WorkloadType) bool { return t.Function() }
+	isService := func(t nex.WorkloadType) bool { return !t.Function() }
+	if slices.ContainsFunc(types, isFunction) || cfg.Driver.Capabilities().HostNetwork {
+		if p.functions, err = open(cfg); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case cfg.Driver.Capabilities().HostNetwork:
+		p.services = p.functions
+	case slices.ContainsFunc(types, isService) && cfg.Driver.Capabilities().Network:
+		cfg.Network = true
+		if !slices.Contains(types, nex.TypeNative) {
+			cfg.Size = 0 // images bring their own root
+		}
+		if p.services, err = open(cfg); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Lease is [Pool.Lease] for what a workload needs. The agent's sandbox has the settings.
+func (p *Pools) Lease(ctx context.Context, need Need) (*Agent, error) {
+	from := p.functions
+	if need.Network {
+		from = p.services
+	}
+	if from == nil {
+		return nil, nex.Errorf(nex.CodeNoAgent, "no agent can be leased: this node has no sandboxes of this kind")
+	}
+	if need.Rootfs != "" {
+		return from.leaseCold(ctx, need)
+	}
+	a, err := from.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.configure(ctx, need.Settings); err != nil {
+		a.Release()
+		return nil, nex.Errorf(nex.CodeStartFailed, "the sandbox cannot be what the workload asks for: %v", err)
+	}
+	return a, nil
+}
+
+// Idle is the number of agents that can be leased at once.
+func (p *Pools) Idle() int {
+	n := 0
+	for _, one := range p.all {
+		n += one.Idle()
+	}
+	return n
+}
+
+// Types are the workload types that the agents run, of those that may be served here.
+func (p *Pools) Types() []nex.WorkloadType {
+	var types []nex.WorkloadType
+	for _, t := range nex.WorkloadTypes {
+		from := p.services
+		if t.Function() {
+			from = p.functions
+		}
+		if t == nex.TypeOCI {
+			if from != nil && p.images {
+				types = append(types, t)
+			}
+			continue
+		}
+		if from != nil && slices.Contains(from.Types(), t) {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// Close closes the pools.
+func (p *Pools) Close() {
+	var closing sync.WaitGroup
+	for _, one := range p.all {
+		closing.Go(one.Close)
+	}
+	closing.Wait()
+}

@@ -1,0 +1,188 @@
+package gvisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/cgroup"
+	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/unwind"
+)
+
+// Keys of log attributes.
+const (
+	attrAgent = "agent"
+	attrError = "error"
+)
+
+// Driver starts agents in gVisor sandboxes. It is safe for concurrent use.
+type Driver struct {
+	runsc runsc
+	agent string
+	dir   string
+	log   *slog.Logger
+
+	cgroups *cgroup.Manager // nil: none
+	network Network         // nil: none
+	rootfs  *rootfs
+}
+
+var (
+	_ sandbox.Driver  = (*Driver)(nil)
+	_ sandbox.Sweeper = (*Driver)(nil)
+)
+
+// New checks the configuration. It makes nothing, and does not try whether sandboxes can be started here:
+// see [Check].
+func New(c Config) (*Driver, error) {
+	if c.Dir == "" {
+		return nil, errors.New("sandbox driver gvisor: Dir is missing: set the node's data directory")
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox driver gvisor: find directory %s: %w", c.Dir, err)
+	}
+	program, err := findProgram("runsc program", c.Runsc)
+	if err != nil {
+		return nil, err
+	}
+	agent, err := findProgram("agent program", c.AgentPath)
+	if err != nil {
+		return nil, err
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	d := &Driver{
+		runsc: runsc{path: program, rootless: os.Geteuid() != 0},
+		agent: agent, dir: dir, log: c.Logger,
+		cgroups: c.Cgroups, network: c.Network,
+		rootfs: &rootfs{dir: dir},
+	}
+	if c.Network != nil {
+		d.rootfs.nameserver = c.Network.Nameserver()
+	}
+	return d, nil
+}
+
+// findProgram returns the absolute path of a program if everybody can run it: in a sandbox it is run by
+// users who are nobody on the host.
+func findProgram(what, path string) (string, error) {
+	if path == "" {
+		return "", fmt.Errorf("%s is missing: set bin_path to its directory", what)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("%s %s cannot be run: %w", what, path, err)
+	}
+	info, err := os.Stat(abs)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s %s cannot be run: set bin_path to its directory: %w", what, abs, err)
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s %s is no file: set bin_path to its directory", what, abs)
+	case info.Mode().Perm()&0o005 != 0o005:
+		return "", fmt.Errorf("%s %s cannot be run by everybody, as sandboxes need it: chmod a+rx it", what, abs)
+	}
+	return abs, nil
+}
+
+// Capabilities says what the driver's sandboxes are like.
+func (d *Driver) Capabilities() sandbox.Capabilities {
+	return sandbox.Capabilities{
+		Driver:  Name,
+		Level:   nex.SandboxGVisor,
+		OS:      runtime.GOOS,
+		Arch:    runtime.GOARCH,
+		LinkDir: LinkDir,
+		Network: d.network != nil && !d.runsc.rootless,
+		Images:  true,
+		Limits:  d.limits(),
+	}
+}
+
+// Start starts an agent. See [sandbox.Driver].
+func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Instance, error) {
+	i, err := d.start(ctx, spec, nil)
+	if err != nil {
+		return nil, err // and no nil instance in an interface
+	}
+	return i, nil
+}
+
+// start starts the agent with arguments.
+func (d *Driver) start(ctx context.Context, spec sandbox.Spec, args []string) (_ *instance, err error) {
+	var undo unwind.Stack
+	defer undo.RunOnError(&err)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start agent: %w", context.Cause(ctx))
+	}
+	if err := d.accept(spec); err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	root, err := d.rootfs.ready()
+	if err != nil {
+		return nil, err
+	}
+	h, err := makeHome(d.dir, spec.ID)
+	if err != nil {
+		return nil, err
+	}
+	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", h.remove()) })
+
+	i := newInstance(d, h, spec)
+	if spec.Network {
+		if i.endpoint, err = d.network.Attach(ctx, spec.ID, spec.Settings.Egress); err != nil {
+			return nil, fmt.Errorf("start agent: %w", err)
+		}
+		undo.Add(func() { d.logged(spec.ID, "remove network of sandbox", i.endpoint.Close()) })
+	}
+	if i.group, err = d.cgroups.Create(spec.ID, d.hostLimits(spec.Settings.Limits)); err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	undo.Add(func() {
+		d.logged(spec.ID, "remove control group of sandbox", i.group.Remove(context.WithoutCancel(ctx)))
+	})
+	if err := h.describe(d.describe(h, root, spec, i.endpoint, args)); err != nil {
+		return nil, err
+	}
+	if err := i.launch(ctx, spec); err != nil {
+		return nil, fmt.Errorf("start agent %s in a sandbox: %w", d.agent, err)
+	}
+	return i, nil
+}
+
+// accept refuses what cannot be started here.
+func (d *Driver) accept(spec sandbox.Spec) error {
+	if !validID(spec.ID) {
+		return fmt.Errorf("id %q is not of letters and digits, at most %d", spec.ID, maxID)
+	}
+	if _, err := findProgram("agent program", d.agent); err != nil {
+		return err
+	}
+	if spec.Network && d.network == nil {
+		return errors.New("sandboxes of this driver have no network: configure one")
+	}
+	if spec.Network && d.runsc.rootless {
+		return errors.New("a sandbox gets a network only from a node that runs as root: run it as root")
+	}
+	if l := spec.Settings.Limits; l.OpenFiles < 0 || l.DiskBytes < 0 {
+		return errors.New("a limit is negative: 0 is no limit")
+	}
+	if spec.Rootfs != "" {
+		return checkImage(spec.Rootfs)
+	}
+	return nil
+}
+
+func (d *Driver) logged(id, what string, err error) {
+	if err != nil {
+		d.log.Error(what, attrAgent, id, attrError, err)
+	}
+}

@@ -1,0 +1,165 @@
+package gvisor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nex-engine/nex/internal/proctree"
+	"github.com/nex-engine/nex/internal/sandbox"
+)
+
+// outputDelay is how long output is read after runsc has ended, should anybody hold it open.
+const outputDelay = 2 * time.Second
+
+// statusPatience bounds the pause between two tries to find out the state of a sandbox, and with it how often
+// it is tried: an agent that has ended at once leaves runsc busy for a moment.
+const statusPatience = 2 * time.Second
+
+// launch starts runsc and returns once the agent's process runs inside. When it fails nothing runs.
+func (i *instance) launch(ctx context.Context, spec sandbox.Spec) (err error) {
+	ready, told, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	i.cmd = i.driver.runsc.run(i.home, spec)
+	i.cmd.Stdin = bytes.NewReader(bytes.Clone(spec.Bootstrap))
+	// One writer for both makes os/exec use one pipe and one goroutine.
+	i.cmd.Stdout, i.cmd.Stderr = &i.output, &i.output
+	i.cmd.WaitDelay = outputDelay
+	i.cmd.ExtraFiles = []*os.File{told}
+	err = i.group.Start(i.cmd)
+	told.Close()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", i.cmd.Path, err)
+	}
+	runsc, unknown := proctree.Identify(i.cmd.Process.Pid) // until run waits for it it is there
+	go i.run()                                             // ends with runsc; Destroy waits for it
+	if err = unknown; err == nil {
+		err = i.settle(ctx, runsc, ready)
+	}
+	if err != nil {
+		i.discard(ctx)
+	}
+	return err
+}
+
+// settle returns once the agent's process runs, or has run.
+func (i *instance) settle(ctx context.Context, runsc proctree.Identity, ready *os.File) error {
+	pid, err := awaitPID(ctx, ready)
+	if err != nil {
+		return i.problem(err)
+	}
+	kernel, err := proctree.Identify(pid)
+	if errors.Is(err, proctree.ErrNotFound) { // it was quick
+		return i.problem(nil)
+	}
+	if err != nil {
+		return i.problem(err)
+	}
+	i.mu.Lock()
+	i.kernel = kernel
+	i.mu.Unlock()
+	if err := i.home.record(runsc, kernel); err != nil {
+		return err
+	}
+	err = i.awaitRunning(ctx)
+	if n := i.settings.Limits.PIDs; err == nil && n > 0 {
+		err = i.limitPIDs(ctx, n)
+	}
+	if errors.Is(err, errEnded) {
+		return i.problem(nil)
+	}
+	if err != nil {
+		return i.problem(err)
+	}
+	return nil
+}
+
+// limitPIDs sets the number of processes inside. It must not be called before the agent's process runs: the
+// kernel has no groups then, and crashes.
+func (i *instance) limitPIDs(ctx context.Context, n int) error {
+	err := i.driver.runsc.limitPIDs(ctx, i.home, n)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	// If the sandbox is about to end that is the reason.
+	timer := time.NewTimer(statusPatience)
+	defer timer.Stop()
+	select {
+	case <-i.done:
+		return errEnded
+	case <-timer.C:
+		return err
+	}
+}
+
+// problem ends the sandbox and says why it could not be started: runsc knows it better than err, which is
+// nil if the sandbox has ended by itself.
+func (i *instance) problem(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if err != nil {
+		_ = i.cmd.Process.Kill() // if it has ended all is well
+	}
+	<-i.done
+	if said := i.home.complaint(); said != nil {
+		return said
+	}
+	if words := i.home.lastWords(); words != "" {
+		return fmt.Errorf("the kernel of the sandbox crashed: %s", words)
+	}
+	return err
+}
+
+// awaitPID reads the number of a process from the pipe, which ends early if runsc does.
+func awaitPID(ctx context.Context, ready *os.File) (int, error) {
+	stop := context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	// The number comes in one piece, and the pipe stays open.
+	buf := make([]byte, 32)
+	n, err := ready.Read(buf)
+	switch {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		return 0, errors.New("runsc has ended before the sandbox was there")
+	case err != nil:
+		return 0, err
+	}
+	pid, err := strconv.Atoi(string(buf[:n]))
+	if err != nil || pid <= 1 {
+		return 0, fmt.Errorf("runsc says that the sandbox is process %q", buf[:n])
+	}
+	return pid, nil
+}
+
+// awaitRunning returns once the agent's process runs. While runsc starts it, whoever asks for the state waits
+// for a lock, so that the first answer is the right one, but for him who comes between two steps of runsc.
+func (i *instance) awaitRunning(ctx context.Context) error {
+	for pause := time.Millisecond; ; pause *= 2 {
+		status, err := i.driver.runsc.status(ctx, i.home)
+		switch {
+		case err == nil && status == statusRunning:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && pause > statusPatience:
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-i.done:
+			timer.Stop()
+			return errEnded
+		case <-timer.C:
+		}
+	}
+}

@@ -1,0 +1,4 @@
+package lines
+
+// Cut is what ends a line that was cut.
+const Cut = cut

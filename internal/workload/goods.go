@@ -1,0 +1,145 @@
+package workload
+
+import (
+	"context"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/artifact"
+	"github.com/nex-engine/nex/internal/image"
+	"github.com/nex-engine/nex/internal/pool"
+	"github.com/nex-engine/nex/internal/program"
+)
+
+// Images is where container images come from; image.Store is one.
+type Images interface {
+	// Resolve looks an image up, without fetching it.
+	Resolve(ctx context.Context, ref image.Reference) (digest string, bytes int64, err error)
+	// Get brings it to this machine. The caller releases it.
+	Get(ctx context.Context, ref image.Reference) (*image.Image, error)
+}
+
+// goods are what a workload is made of, on this machine: an artifact, which is staged in the sandbox, or
+// an image, whose files are the sandbox's root.
+type goods struct {
+	digest string
+	file   *artifact.File
+	image  *image.Image
+	run    *agentlink.Image // how the image is run
+}
+
+func (g goods) release() {
+	if g.file != nil {
+		g.file.Release()
+	}
+	if g.image != nil {
+		g.image.Release()
+	}
+}
+
+// rootfs is the root that the sandbox has; empty for the driver's own.
+func (g goods) rootfs() string {
+	if g.image == nil {
+		return ""
+	}
+	return g.image.Root()
+}
+
+// stage puts the artifact into the agent's sandbox and returns its path there.
+func (g goods) stage(ctx context.Context, agent *pool.Agent) (path string, err error) {
+	if g.file == nil {
+		return "", nil
+	}
+	if path, err = agent.Instance.Stage(ctx, g.file.Path); err != nil {
+		return "", nex.Errorf(nex.CodeStartFailed, "put artifact into sandbox: %v", err)
+	}
+	return path, nil
+}
+
+// fetch brings here what the workload is made of, and looks whether it can run.
+func (w *Workload) fetch() (goods, error) {
+	if w.spec.Type == nex.TypeOCI {
+		return w.fetchImage()
+	}
+	return w.fetchArtifact()
+}
+
+// fetchArtifact does the cheapest check first.
+func (w *Workload) fetchArtifact() (goods, error) {
+	ref := artifact.Ref{
+		Location: w.spec.Location, JSDomain: w.spec.JSDomain, Digest: w.spec.Digest, MaxBytes: w.m.cfg.Limits.maxArtifact(),
+	}
+	size, err := w.m.cfg.Artifacts.Check(w.ctx, ref)
+	if err != nil {
+		return goods{}, err
+	}
+	if err := w.m.reserve(w, max(size, 0)); err != nil {
+		return goods{}, err
+	}
+	file, err := w.m.cfg.Artifacts.Fetch(w.ctx, ref)
+	if err != nil {
+		return goods{}, err
+	}
+	if err := w.examine(file); err != nil {
+		file.Release()
+		return goods{}, err
+	}
+	return goods{digest: file.Digest, file: file}, nil
+}
+
+// examine checks what could not be known before the artifact was here.
+func (w *Workload) examine(file *artifact.File) error {
+	if err := w.m.reserve(w, file.Size); err != nil {
+		return err
+	}
+	if w.spec.Type.Function() {
+		return nil // the agent finds out when it loads it
+	}
+	c := w.m.cfg.Capabilities
+	return program.CheckFile(file.Path, program.Target{OS: c.OS, Arch: c.Arch, HostLibraries: c.HostLibraries})
+}
+
+// fetchImage does the cheapest check first.
+func (w *Workload) fetchImage() (_ goods, err error) {
+	if w.m.cfg.Images == nil {
+		return goods{}, nex.Errorf(nex.CodeUnsupportedType, "this node runs no images: choose one with a sandbox level that does")
+	}
+	ref := image.Reference{Location: w.spec.Location, Digest: w.spec.Digest}
+	_, size, err := w.m.cfg.Images.Resolve(w.ctx, ref)
+	if err != nil {
+		return goods{}, err
+	}
+	if err := w.m.reserve(w, size); err != nil {
+		return goods{}, err
+	}
+	img, err := w.m.cfg.Images.Get(w.ctx, ref)
+	if err != nil {
+		return goods{}, err
+	}
+	g := goods{digest: img.Digest(), image: img}
+	if g.run, err = describe(img, w.spec.Argv); err == nil {
+		err = w.m.reserve(w, img.Bytes())
+	}
+	if err != nil {
+		img.Release()
+		return goods{}, err
+	}
+	return g, nil
+}
+
+// describe says how an image is run.
+func describe(img *image.Image, argv []string) (*agentlink.Image, error) {
+	c := img.Config()
+	command, err := image.Command(c, argv)
+	if err != nil {
+		return nil, nex.Errorf(nex.CodeInvalidExecutable, "%v", err)
+	}
+	user, err := img.User()
+	if err != nil {
+		return nil, err
+	}
+	return &agentlink.Image{
+		Command: command, Environment: c.Env, Dir: c.WorkingDir, StopSignal: c.StopSignal,
+		UID: user.UID, GID: user.GID, Groups: user.Groups, Home: user.Home,
+	}, nil
+}
