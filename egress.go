@@ -16,7 +16,16 @@ import (
 // A connection is denied if a rule of Deny is for it, else allowed if a rule of Allow is for it. If
 // neither is, it is allowed when Allow is empty and the address is public: neither private, loopback,
 // link-local, multicast nor reserved. Private addresses are reached only through a rule that names them by
-// address or network.
+// address or network, link-local ones (such as the metadata service of a cloud) only through one within
+// 169.254.0.0/16, and the machine of the node, other workloads, loopback and multicast through none.
+//
+// A node has an Egress, too, and a connection must pass both: a workload can narrow what its node allows,
+// and never widen it. Without an Allow list of its own it has all that its node allows.
+//
+// Names work by way of the name server that the workload is given. A name stands for the addresses that
+// this server answered with; one that is denied on all ports, or that no list allows while it allows names
+// alone, does not resolve. To deny a name does not keep a workload from an address that it knows by other
+// means: to be sure, allow the few instead. Rules about IPv6 are for nothing where workloads have none.
 type Egress struct {
 	Allow []string `json:"allow,omitempty"`
 	Deny  []string `json:"deny,omitempty"`
@@ -75,13 +84,21 @@ func ParseEgressRule(rule string) (EgressRule, error) {
 			return bad(err.Error())
 		}
 	}
-	destination = strings.TrimSuffix(strings.TrimPrefix(destination, "["), "]")
+	if inner, isBracketed := strings.CutPrefix(destination, "["); isBracketed {
+		if destination, isBracketed = strings.CutSuffix(inner, "]"); !isBracketed || !strings.Contains(destination, ":") {
+			return bad("brackets are for IPv6, and come in pairs")
+		}
+	}
 	switch {
 	case destination == "*":
 		return r, nil
 	case strings.Contains(destination, "/"):
 		if r.Network, err = netip.ParsePrefix(destination); err != nil {
 			return bad("the network is malformed")
+		}
+		const mapped = 96 // bits before an IPv4 address in its IPv6 form
+		if r.Network.Addr().Is4In6() && r.Network.Bits() >= mapped {
+			r.Network = netip.PrefixFrom(r.Network.Addr().Unmap(), r.Network.Bits()-mapped)
 		}
 		if r.Network != r.Network.Masked() {
 			return bad("it is an address in a network: write the network, " + r.Network.Masked().String())

@@ -57,7 +57,11 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("use: ! exec nex up")
 	}
-	launch(ts, append([]string{"up", "--json", "--no-sandbox", "--port", "0"}, args...))
+	flags := []string{"up", "--json", "--port", "0"}
+	if sandbox := ts.Getenv("SANDBOX_FLAG"); sandbox != "" {
+		flags = append(flags, sandbox)
+	}
+	launch(ts, append(flags, args...))
 }
 
 func nodeUp(ts *testscript.TestScript, neg bool, args []string) {

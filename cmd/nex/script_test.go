@@ -3,6 +3,7 @@ package main_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,7 +23,7 @@ var binDir string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(run(m))
+	os.Exit(nextest.Isolate(func() int { return run(m) }))
 }
 
 // run builds the programs once for all scripts.
@@ -34,7 +35,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binDir = dir
-	for _, build := range []func(string) error{nextest.BuildNex, nextest.BuildAgent, nextest.BuildWorkloads, nextest.BuildNATS} {
+	for _, build := range []func(string) error{nextest.BuildNex, nextest.BuildAgent, nextest.BuildWorkloads, nextest.BuildNATS, buildRunsc} {
 		if err := build(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -43,10 +44,18 @@ func run(m *testing.M) int {
 	return wasmtest.Run(m)
 }
 
+// buildRunsc makes what sandboxes need, where there can be any.
+func buildRunsc(dir string) error {
+	if !nextest.Sandboxed() {
+		return nil
+	}
+	return nextest.BuildRunsc(dir)
+}
+
 // TestScripts runs testdata/script/*.txtar: sessions of a user with the real programs. Besides the
 // commands of testscript there are, to run something beside the script,
 //
-//	up [FLAG…]            start nex up --json without sandbox on a free port, and set NATS_URL,
+//	up [FLAG…]            start nex up --json $SANDBOX_FLAG on a free port, and set NATS_URL,
 //	                      NODE_ID, CONTROL_URL, CONTROL_NKEY, DATA_DIR and UP_PID
 //	node-up [FLAG…]       the same with nex node up --json; the flags say where NATS is
 //	down                  stop the one started last, and fail if it does not end with status 0
@@ -74,21 +83,45 @@ func run(m *testing.M) int {
 // Nothing is waited for longer than nextest.Patience, and all scripts together may take as long as
 // scriptsTimeout.
 func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runScripts(t, files, map[string]string{"SANDBOX_FLAG": "--no-sandbox"})
+}
+
+// TestScriptsInSandboxes runs those of the scripts again in which workloads do something, with each
+// workload in a sandbox: they behave as without.
+func TestScriptsInSandboxes(t *testing.T) {
+	if !nextest.Sandboxed() {
+		t.Skip("sandboxes with a network need linux and root")
+	}
+	var files []string
+	for _, name := range []string{
+		"devrun", "examples", "function", "function_bundle", "function_connection", "function_host", "function_kill",
+		"function_look", "function_namespace", "function_slow", "function_wasm", "restart", "run", "session",
+	} {
+		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
+	}
+	runScripts(t, files, map[string]string{"SANDBOX_FLAG": ""})
+}
+
+func runScripts(t *testing.T, files []string, given map[string]string) {
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			w.WriteHeader(http.StatusCreated)
 		}
 	}))
 	t.Cleanup(hook.Close)
-	given := map[string]string{
+	maps.Copy(given, map[string]string{
 		"WEB_HOOK":          hook.URL,
 		"EXAMPLES":          filepath.Join(nextest.Root(), "examples"),
 		"WASM_ECHO":         wasmtest.Rust(t, "examples/wasm-rust", "echofunction"),
 		"WASM_COUNTER_GO":   wasmtest.GoReactor(t, "examples/wasm-reactor-go"),
 		"WASM_COUNTER_RUST": wasmtest.Rust(t, "examples/wasm-reactor-rust", "counterfunction"),
-	}
+	})
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Files: files,
 		Setup: func(env *testscript.Env) error {
 			for name, path := range given {
 				env.Setenv(name, path)

@@ -21,7 +21,7 @@ const (
 
 // environment makes the workload's environment, which holds nothing of the agent's own: what the
 // user gave, each name in upper case as well unless that is given too (so that nats_url=… can be
-// read as NATS_URL), defaults for what most programs expect, and who the workload is.
+// read as NATS_URL), what its image says, defaults for what most programs expect, and who the workload is.
 func (a *agent) environment(d agentlink.Deploy) ([]string, error) {
 	env := make(map[string]string, 2*len(d.Environment)+8)
 	for _, name := range slices.Sorted(maps.Keys(d.Environment)) {
@@ -30,6 +30,9 @@ func (a *agent) environment(d agentlink.Deploy) ([]string, error) {
 			return nil, nex.Errorf(nex.CodeInvalidRequest, "the environment of workload %s has a variable %q that is empty or holds = or a NUL byte: rename it", d.Name, name)
 		}
 		env[name] = value
+	}
+	for name, value := range imageEnvironment(d.Image) {
+		setDefault(env, name, value)
 	}
 	for name, value := range a.defaults() { // first, so that path=… is not taken for PATH
 		setDefault(env, name, value)

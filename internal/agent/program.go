@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agent/logpump"
 	"github.com/nex-engine/nex/internal/agent/oom"
+	"github.com/nex-engine/nex/internal/agent/runas"
 	"github.com/nex-engine/nex/internal/proctree"
 )
 
@@ -32,6 +32,7 @@ type program struct {
 	output pipes         // the agent's ends
 	logged chan struct{} // closed when the program's log has been sent
 	memory oom.Watch
+	stop   os.Signal // asks the program to end
 }
 
 // pipes are the ends of the program's standard output and error.
@@ -44,8 +45,11 @@ func (p pipes) close() {
 	_ = p.stderr.Close()
 }
 
-// open lets other users open the pipes by their names, such as /dev/stderr.
-func (p pipes) open() error { return errors.Join(p.stdout.Chmod(0o666), p.stderr.Chmod(0o666)) }
+// give makes the user the owner of the pipes, so that its program can open them by their names, such as
+// /dev/stderr.
+func (p pipes) give(u *runas.User) error {
+	return errors.Join(p.stdout.Chown(int(u.UID), int(u.GID)), p.stderr.Chown(int(u.UID), int(u.GID)))
+}
 
 // openPipes returns both ends of two pipes; the caller closes them.
 func openPipes() (read, write pipes, err error) {
@@ -59,8 +63,9 @@ func openPipes() (read, write pipes, err error) {
 	return read, write, err
 }
 
-// launch starts the command and what carries its output. The caller must call attend.
-func (a *agent) launch(cmd *exec.Cmd, workloadID string) (*program, error) {
+// launch starts the command, as the user if there is one, and what carries its output. The caller must call
+// attend.
+func (a *agent) launch(cmd *exec.Cmd, user *runas.User, workloadID string) (*program, error) {
 	read, write, err := openPipes()
 	if err != nil {
 		return nil, err
@@ -75,9 +80,9 @@ func (a *agent) launch(cmd *exec.Cmd, workloadID string) (*program, error) {
 		memory: oom.Begin(os.DirFS("/")),
 	}
 	options := []proctree.Option{proctree.Marked(envAgentID, a.id)}
-	if user := a.cfg.User; user != nil {
+	if user != nil {
 		options = append(options, proctree.StartedBy(user.Start))
-		err = write.open()
+		err = write.give(user)
 	}
 	if err == nil {
 		p.tree, err = proctree.Start(cmd, options...)
@@ -133,7 +138,7 @@ func (p *program) await(ctx context.Context, stops <-chan time.Duration) (kill b
 		case <-timer:
 			return true
 		case grace := <-stops:
-			if end.IsZero() && p.tree.Signal(syscall.SIGTERM) != nil {
+			if end.IsZero() && p.tree.Signal(p.stop) != nil {
 				return !isClosed(p.tree.Exited())
 			}
 			if until := time.Now().Add(grace); end.IsZero() || until.Before(end) {

@@ -26,11 +26,13 @@ func (a *agent) start(ctx context.Context, d agentlink.Deploy) (work, error) {
 	defer cancel(nil)
 	defer context.AfterFunc(a.wanted, func() { cancel(errors.New("it was undeployed")) })()
 
-	if !slices.Contains(types(), d.Type) {
+	if !slices.Contains(types(), d.Type) && (d.Type != nex.TypeOCI || !a.runsImages()) {
 		return nil, nex.Errorf(nex.CodeUnsupportedType, "this agent runs no workloads of type %s", d.Type)
 	}
-	if err := verify(ctx, d); err != nil {
-		return nil, err
+	if d.Type != nex.TypeOCI { // whose files the node has verified, all of them
+		if err := verify(ctx, d); err != nil {
+			return nil, err
+		}
 	}
 	env, err := a.environment(d)
 	if err != nil {
@@ -53,10 +55,19 @@ func (a *agent) execute(d agentlink.Deploy, env []string) (work, error) {
 		Env:  env,
 		Dir:  a.cfg.WorkDir,
 	}
-	p, err := a.launch(cmd, d.WorkloadID)
+	user, stop := a.cfg.User, ""
+	if d.Type == nex.TypeOCI {
+		var err error
+		if cmd, user, err = a.imageCommand(d, env); err != nil {
+			return nil, err
+		}
+		stop = d.Image.StopSignal
+	}
+	p, err := a.launch(cmd, user, d.WorkloadID)
 	if err != nil {
 		return nil, nex.Errorf(nex.CodeStartFailed, "workload %s could not be started: %s", d.Name, startProblem(err))
 	}
+	p.stop = stopSignal(stop)
 	a.cfg.Logger.Info("workload started", attrWorkload, d.WorkloadID, attrPID, p.tree.PID())
 	return p, nil
 }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -129,7 +131,9 @@ func manager(t *testing.T, drop string) (_ *cgroup.Manager, prefix string) {
 
 func reopen(t *testing.T, prefix, drop string) *cgroup.Manager {
 	t.Helper()
-	m, err := cgroup.OpenWith(cgroup.Config{Prefix: prefix}, cgroup.Files{Proc: without(t, drop)})
+	var log syncBuffer // of what could not be done, which must be nothing
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	m, err := cgroup.OpenWith(cgroup.Config{Prefix: prefix, Logger: logger}, cgroup.Files{Proc: without(t, drop)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +147,28 @@ func reopen(t *testing.T, prefix, drop string) *cgroup.Manager {
 				t.Errorf("%s is left", p)
 			}
 		}
+		if text := log.String(); text != "" {
+			t.Errorf("log: %s", text)
+		}
 	})
 	return m
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncBuffer) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 // without makes a directory like /proc/self of which some mounts are left out.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -70,8 +71,10 @@ func (g *Group) startUnified(cmd *exec.Cmd) error {
 }
 
 // enter puts the calling thread into the groups of version 1, and returns what puts it back, also when
-// it fails. For as long the group has all the time of the processors that it wants: without, a thread of
-// ours would wait for it with whatever it holds.
+// it fails. What it does is so that a group which is at its limits cannot keep it there: for as long the
+// group has all the time of the processors that it wants, for otherwise a thread of ours would wait for
+// it with whatever it holds; and between its coming to the group that has the memory and its leaving it
+// opens nothing, for which it could be refused memory.
 func (g *Group) enter() (back func() error, err error) {
 	var steps []func() error
 	back = func() error {
@@ -81,32 +84,74 @@ func (g *Group) enter() (back func() error, err error) {
 		}
 		return errors.Join(failed...)
 	}
-	var self membership
-	for _, p := range g.parts {
-		if p.unified {
-			continue
-		}
-		if self.groups == nil {
-			if self, err = memberOf("/proc/thread-self/cgroup"); err != nil {
-				return back, err
-			}
-		}
-		own, ok := p.directory(self)
-		if !ok {
-			return back, fmt.Errorf("start in control group: the group of this process is not to be seen below %s", p.top)
-		}
-		if p.has(cpu) && g.limits.CPUs > 0 {
-			if err := p.giveTime(0); err != nil {
+	doors, err := g.doors()
+	steps = append(steps, func() error { closeAll(doors); return nil })
+	if err != nil {
+		return back, fmt.Errorf("enter control group: %w", err)
+	}
+	for _, d := range doors {
+		if d.has(cpu) && g.limits.CPUs > 0 {
+			if err := d.giveTime(0); err != nil {
 				return back, fmt.Errorf("enter control group: %w", err)
 			}
-			steps = append(steps, func() error { return p.giveTime(g.limits.CPUs) })
+			steps = append(steps, func() error { return d.giveTime(g.limits.CPUs) })
 		}
-		if err := moveThread(p.dir); err != nil {
+		if err := moveThread(d.in); err != nil {
 			return back, fmt.Errorf("enter control group: %w", err)
 		}
-		steps = append(steps, func() error { return moveThread(own) })
+		steps = append(steps, func() error { return moveThread(d.out) })
 	}
 	return back, nil
+}
+
+// door is what moves a thread into a group of version 1, and out again.
+type door struct {
+	part
+	in, out *os.File
+}
+
+// doors are those of the group, that of memory last, from the groups in which the calling thread is. The
+// caller closes them, also when there is an error.
+func (g *Group) doors() (all []door, err error) {
+	old := slices.DeleteFunc(slices.Clone(g.parts), func(p part) bool { return p.unified })
+	if len(old) == 0 {
+		return nil, nil
+	}
+	self, err := memberOf("/proc/thread-self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(old, func(a, b part) int {
+		switch {
+		case b.has(memory):
+			return -1
+		case a.has(memory):
+			return 1
+		}
+		return 0
+	})
+	for _, p := range old {
+		own, ok := p.directory(self)
+		if !ok {
+			return all, fmt.Errorf("the group of this process is not to be seen below %s", p.top)
+		}
+		d := door{part: p}
+		if d.in, err = os.OpenFile(filepath.Join(p.dir, tasksFile), os.O_WRONLY, 0); err != nil {
+			return all, err
+		}
+		all = append(all, d)
+		if all[len(all)-1].out, err = os.OpenFile(filepath.Join(own, tasksFile), os.O_WRONLY, 0); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func closeAll(doors []door) {
+	for _, d := range doors {
+		_ = d.in.Close()
+		_ = d.out.Close() // nil if it could not be opened
+	}
 }
 
 func (p part) giveTime(cpus float64) error {
@@ -114,9 +159,15 @@ func (p part) giveTime(cpus float64) error {
 	return write(s.path, s.value)
 }
 
+// tasksFile has the threads of a group of version 1.
+const tasksFile = "tasks"
+
 // moveThread moves the calling thread. Said as 0, and not by its number, the kernel does it without
 // making every thread of the machine wait that wants to fork.
-func moveThread(dir string) error { return write(filepath.Join(dir, "tasks"), "0") }
+func moveThread(tasks *os.File) error {
+	_, err := tasks.WriteString("0")
+	return err
+}
 
 // startsInGroup reports whether processes can be started in a group of version 2. The question is a
 // start in no group at all, which is always refused: by a kernel that can do it because it knows no such

@@ -87,14 +87,13 @@ func TestConcurrentGetsUnpackOnce(t *testing.T) {
 			if len(p.running) > 0 {
 				t.Errorf("the layer was downloaded %d times", 1+len(p.running))
 			}
-			for i, m := range images {
+			for _, m := range images {
 				if m.Root() != images[0].Root() || m.Digest() != p.digest {
 					t.Errorf("root = %s of %s", m.Root(), m.Digest())
 				}
 				wantStored(t, dir, p.digest) // each has a pin of its own: the limit is 1 byte
 				m.Release()
 				m.Release()
-				_ = i
 			}
 			eventually(t, "the image is evicted", func() bool { return len(list(t, dir)) == 0 })
 		})

@@ -123,7 +123,7 @@ func (p *packedLayer) judge(ctx context.Context, ref Reference, i int, l layer, 
 	if err := p.verify(ref, i, l); err != nil {
 		return err
 	}
-	return unusable(ref, err, fmt.Sprintf("has a layer that is refused: layer %d %v", i+1, err))
+	return unusable(ref, err, fmt.Sprintf("is refused: layer %d: %v", i+1, err))
 }
 
 // verify reads what is left of a layer and refuses one with another digest.
@@ -148,13 +148,13 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	case len(begin) >= 2 && begin[0] == 0x1f && begin[1] == 0x8b:
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return nil, fmt.Errorf("is not gzip in spite of its beginning: %w", err)
+			return nil, fmt.Errorf("it is not gzip in spite of its beginning: %w", err)
 		}
 		return readable{z, func() { _ = z.Close() }}, nil
 	case string(begin) == "\x28\xb5\x2f\xfd":
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return nil, fmt.Errorf("is not zstd in spite of its beginning: %w", err)
+			return nil, fmt.Errorf("it is not zstd in spite of its beginning: %w", err)
 		}
 		return readable{z, z.Close}, nil
 	}
@@ -170,7 +170,7 @@ type readable struct {
 func (r readable) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("cannot be decompressed: %w", err)
+		err = fmt.Errorf("it cannot be decompressed: %w", err)
 	}
 	return n, err
 }

@@ -224,8 +224,6 @@ func (ep *Endpoint) Close() error {
 
 // detach undoes attach.
 func (m *Manager) detach(ep *Endpoint) error {
-	m.gate <- struct{}{}
-	defer func() { <-m.gate }()
 	if err := removeLink(ep.slot.iface); err != nil {
 		return err
 	}

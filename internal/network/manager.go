@@ -20,7 +20,7 @@ import (
 	"github.com/nex-engine/nex/internal/unwind"
 )
 
-// parallel is how many sandboxes are attached or detached at a time. The kernel changes one interface at a
+// parallel is how many sandboxes are attached at a time. The kernel changes one interface at a
 // time, and keeps those who wait for their turn busy.
 const parallel = 4
 
@@ -40,7 +40,7 @@ type Manager struct {
 	proxy   *dnsproxy.Proxy
 	uplinks *uplinks
 
-	gate      chan struct{} // has room for the changes of interfaces that are under way
+	gate      chan struct{} // has room for those who attach
 	mu        sync.Mutex
 	closed    bool
 	attaching sync.WaitGroup

@@ -29,7 +29,7 @@ func (n *node) openDriver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	groups, err := cgroup.Open(cgroup.Config{Prefix: "nex-" + shortName(n.cfg.DataDir), Logger: n.log})
+	groups, err := cgroup.Open(cgroup.Config{Prefix: "nex-" + n.shortName(), Logger: n.log})
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,9 @@ func (n *node) openDriver(ctx context.Context) error {
 	return n.sweep(ctx)
 }
 
-// shortName tells the nodes of a machine apart by their data directories, in the names of what they make.
-func shortName(dataDir string) string {
-	sum := sha256.Sum256([]byte(dataDir))
+// shortName tells the nodes of a machine apart in the names of what they make on it.
+func (n *node) shortName() string {
+	sum := sha256.Sum256([]byte(n.id))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:6])
 }
 

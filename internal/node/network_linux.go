@@ -18,7 +18,7 @@ import (
 func (n *node) openNetwork(ctx context.Context) (gvisor.Network, error) {
 	s := n.cfg.Settings
 	cfg := network.Config{
-		Name: shortName(n.cfg.DataDir), InterfaceName: s.CNI.InterfaceName, Egress: s.Egress, Logger: n.log,
+		Name: n.shortName(), InterfaceName: s.CNI.InterfaceName, Egress: s.Egress, Logger: n.log,
 		CNI: network.CNI{NetworkName: s.CNI.NetworkName, BinPath: s.CNI.BinPath, CacheDir: filepath.Join(n.cfg.DataDir, "cni")},
 	}
 	if s.CNI.Subnet != "" {

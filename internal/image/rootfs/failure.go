@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// The classes of what an archive can do wrong, for errors.Is. The message of an error in a class is
-// the end of a sentence whose subject is the layer or image.
+// The classes of what an archive can do wrong, for errors.Is. The message of a malformed one is a
+// sentence; that of one too large is the end of a sentence whose subject is the image.
 var (
 	ErrMalformed = errors.New("malformed layer")
 	ErrTooLarge  = errors.New("too large")

@@ -358,6 +358,7 @@ func TestLayersLieOnTopOfEachOther(t *testing.T) {
 		{"opaque after", [][]*tar.Header{{file("d/a", "1"), file("d/s/t", "1")}, {file("d/b", "2"), file("d/s/u", "2"), file("d/.wh..wh..opq", "")}}, map[string]string{"d": "/", "d/b": "2", "d/s": "/", "d/s/u": "2"}},
 		{"opaque through a link of the image", [][]*tar.Header{{file("d/a", "1"), symlink("l", "/d")}, {file("l/.wh..wh..opq", "")}}, map[string]string{"d": "/", "l": "→ /d"}},
 		{"notes of a storage driver", [][]*tar.Header{{file("a", "1")}, {file(".wh..wh.aufs", ""), file(".wh..wh.plnk/x", "")}}, map[string]string{"a": "1", ".wh..wh.plnk": "/", ".wh..wh.plnk/x": ""}},
+		{"a link on the way is replaced", [][]*tar.Header{{directory("p"), symlink("p/q", "."), symlink("s", "p/q"), file("s/x", "1"), symlink("s/q", "../other"), file("s/y", "2")}}, map[string]string{"p": "/", "p/q": "→ ../other", "p/x": "1", "s": "→ p/q", "other": "/", "other/y": "2"}},
 		{"long names", [][]*tar.Header{{file(long, "1"), hardLink("x", long)}}, nil},
 	}
 	for _, tt := range tests {

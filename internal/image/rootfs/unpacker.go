@@ -116,7 +116,7 @@ func (u *Unpacker) blame(err error) error {
 	case errors.As(err, &known), errors.As(err, &onPath), errors.As(err, &onLink):
 		return err
 	}
-	return malformed("cannot be read as a tar archive: %v", err)
+	return malformed("it cannot be read as a tar archive: %v", err)
 }
 
 // entry makes what one entry of the archive says.
@@ -133,7 +133,7 @@ func (u *Unpacker) entry(h *tar.Header, content io.Reader) error {
 	}
 	if name == "" {
 		if h.Typeflag != tar.TypeDir {
-			return malformed("has a root that is no directory")
+			return malformed("its root is no directory")
 		}
 		return u.finish(u.root, ".", h)
 	}

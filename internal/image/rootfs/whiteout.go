@@ -23,7 +23,7 @@ func isWhiteout(base string) bool { return strings.HasPrefix(base, whiteoutPrefi
 func (u *Unpacker) whiteout(parent, base string) error {
 	hidden := strings.TrimPrefix(base, whiteoutPrefix)
 	if hidden == "" || hidden == "." || hidden == ".." {
-		return malformed("has %s in it, which hides nothing", clip(parent+base))
+		return malformed("the deletion marker %s names nothing", clip(parent+base))
 	}
 	if base != opaque && strings.HasPrefix(base, metaPrefix) {
 		return nil

@@ -119,7 +119,21 @@ func (a *agent) deploy(path string, d agentlink.Deploy) agentlink.DeployReply {
 		a.n.Fatal(err)
 	}
 	sum := sha256.Sum256(content)
-	d.Digest, d.WorkloadID, d.Name, d.Namespace = hex.EncodeToString(sum[:]), "workload", "name", "default"
+	d.Digest = hex.EncodeToString(sum[:])
+	return a.begin(ctx, d)
+}
+
+// deployImage starts an image, whose files are there.
+func (a *agent) deployImage(i agentlink.Image) agentlink.DeployReply {
+	a.n.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return a.begin(ctx, agentlink.Deploy{Type: nex.TypeOCI, Image: &i})
+}
+
+func (a *agent) begin(ctx context.Context, d agentlink.Deploy) agentlink.DeployReply {
+	a.n.Helper()
+	d.WorkloadID, d.Name, d.Namespace = "workload", "name", "default"
 	reply, err := a.link.Deploy(ctx, d, linkhost.Events{
 		Logs: func(list []nex.LogRecord) {
 			for _, r := range list {
@@ -145,7 +159,7 @@ func (a *agent) call(payload string) agentlink.Answer {
 	return <-answers
 }
 
-const echoScript = `export default (payload) => payload`
+const echoScript = `(subject, payload) => payload`
 
 // A function runs in a sandbox without network, in which it has no capabilities and no user of its own.
 func TestFunction(t *testing.T) {

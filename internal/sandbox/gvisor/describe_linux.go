@@ -71,8 +71,8 @@ type namespace struct {
 }
 
 // agentCapabilities are those of an agent that runs programs: to become another user, to give up
-// capabilities for good before it does, and to end what that user runs.
-var agentCapabilities = []string{"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL"}
+// capabilities for good before it does, to give that user the pipes for its output, and to end what it runs.
+var agentCapabilities = []string{"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_CHOWN", "CAP_KILL"}
 
 // describe says what a sandbox is made of; shared is the root of the driver.
 func (d *Driver) describe(h home, shared string, spec sandbox.Spec, e Endpoint, args []string) description {

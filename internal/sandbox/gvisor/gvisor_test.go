@@ -55,6 +55,9 @@ func newDriver(c gvisor.Config) (bounded, error) {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if os.Getenv(holderVariable) != "" {
+		return hold()
+	}
 	if os.Getenv(runscVariable) != "" {
 		return sandboxtest.Main(m, suite)
 	}
@@ -77,10 +80,3 @@ func run(m *testing.M) int {
 }
 
 func TestConformance(t *testing.T) { sandboxtest.Run(t, suite) }
-
-func TestCheck(t *testing.T) {
-	err := gvisor.Check(t.Context(), gvisor.Config{Runsc: os.Getenv("XRUNSC"), AgentPath: "/work/main/bin/nex-agent", Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-}

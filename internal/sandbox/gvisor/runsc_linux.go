@@ -120,8 +120,13 @@ func (h home) complaint() error {
 	return nil
 }
 
-// lastWords is the first line of what the kernel inside printed when it crashed; empty if it did not.
+// lastWords is why the kernel inside crashed; empty if it did not. It complains of lesser things in the
+// same file.
 func (h home) lastWords() string {
-	line, _, _ := strings.Cut(string(readTail(h.panics(), 1<<20)), "\n")
-	return line
+	for line := range strings.Lines(string(readTail(h.panics(), 1<<20))) {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
