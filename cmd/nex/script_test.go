@@ -76,7 +76,7 @@ func buildRunsc(dir string) error {
 //	gone TEXT             wait until no process has the text among its arguments
 //	agents-gone DIR       wait until no agent of the node with that data directory runs
 //
-// The folder of the examples is EXAMPLES; those in WebAssembly are in the files that WASM_ECHO, for
+// LEVEL is the level of their sandboxes and UNSAFE what the tag nex.unsafe is. The folder of the examples is EXAMPLES; those in WebAssembly are in the files that WASM_ECHO, for
 // examples/wasm-rust, WASM_COUNTER_GO and WASM_COUNTER_RUST name. WEB_HOOK is a web server on 127.0.0.1
 // that answers each POST with status 201.
 //
@@ -87,7 +87,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runScripts(t, files, map[string]string{"SANDBOX_FLAG": "--no-sandbox"})
+	runScripts(t, files, map[string]string{"SANDBOX_FLAG": "--no-sandbox", "LEVEL": "none", "UNSAFE": "true"})
 }
 
 // TestScriptsInSandboxes runs those of the scripts again in which workloads do something, with each
@@ -103,7 +103,7 @@ func TestScriptsInSandboxes(t *testing.T) {
 	} {
 		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
 	}
-	runScripts(t, files, map[string]string{"SANDBOX_FLAG": ""})
+	runScripts(t, files, map[string]string{"SANDBOX_FLAG": "", "LEVEL": "gvisor", "UNSAFE": "false"})
 }
 
 func runScripts(t *testing.T, files []string, given map[string]string) {

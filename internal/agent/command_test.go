@@ -63,6 +63,16 @@ func agentProcess(t *testing.T, stdin io.Reader) (*exec.Cmd, *bytes.Buffer) {
 	return cmd, stderr
 }
 
+func TestCommandChecksUser(t *testing.T) {
+	t.Parallel()
+	cmd, stderr := agentProcess(t, strings.NewReader(""))
+	cmd.Env = append(cmd.Env, agent.UserVariable+"=nobody")
+	err := cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(stderr.String(), agent.UserVariable) {
+		t.Errorf("with a malformed user: %v, %q, want status 2 and the variable's name", err, stderr)
+	}
+}
+
 func TestCommandWithoutBootstrap(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -7,3 +7,10 @@ import (
 
 // SetWasmLoader replaces the runtime of WebAssembly.
 func SetWasmLoader(l function.Loader) { loaders[nex.TypeWasm] = l }
+
+// Parts of running images, for tests.
+var (
+	LookIn           = lookIn
+	ImageEnvironment = imageEnvironment
+	StopSignal       = stopSignal
+)

@@ -48,7 +48,7 @@ func lookIn(env []string, program string) (string, error) {
 		}
 	}
 	for dir := range strings.SplitSeq(dirs, ":") {
-		if !path.IsAbs(dir) {
+		if program == "" || !path.IsAbs(dir) {
 			continue
 		}
 		file := path.Join(dir, program)
@@ -56,7 +56,7 @@ func lookIn(env []string, program string) (string, error) {
 			return file, nil
 		}
 	}
-	return "", fmt.Errorf("the image has no program %q in its PATH, %q", program, dirs)
+	return "", fmt.Errorf("its image has no program %q in its PATH, %q", program, dirs)
 }
 
 // imageEnvironment are the variables of an image by their names.

@@ -20,11 +20,12 @@ const (
 	reg1b = 9
 )
 
-// Directions of a connection, and the status of one whose destination was changed.
+// The first direction of a connection, the status of one whose destination was changed, and types of ICMP.
 const (
 	original     = 0
 	statusDNAT   = 1 << 5
 	icmpPingType = 8
+	icmpRedirect = 5
 )
 
 // match is a part of a rule.

@@ -3,6 +3,7 @@
 package network_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,14 +14,17 @@ import (
 	"github.com/vishvananda/netlink"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/nex-engine/nex/internal/network"
 )
 
 // role says what this binary is to be, when a test starts it again.
 const (
-	role         = "NEX_NETWORK_TEST_ROLE"
-	roleTests    = "tests"
-	roleSleeper  = "sleeper"
-	roleCrashing = "crashing"
+	role          = "NEX_NETWORK_TEST_ROLE"
+	roleTests     = "tests"
+	roleSleeper   = "sleeper"
+	roleCrashing  = "crashing"
+	rolePowerless = "powerless"
 )
 
 // All tests run in a network namespace and a mount namespace of their own: from there no packet gets out,
@@ -34,6 +38,10 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	case roleCrashing:
 		os.Exit(crash())
+	case rolePowerless:
+		_, err := network.Open(context.Background(), network.Config{Name: "t1"})
+		fmt.Println(err)
+		os.Exit(0)
 	}
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare namespace of the tests:", err)

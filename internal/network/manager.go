@@ -269,7 +269,8 @@ func (m *Manager) Expose(port uint16, target netip.AddrPort) error {
 }
 
 // Close ends the name proxy and, unless there are sandboxes still attached or in use, gives back all that
-// was made or changed. With sandboxes left their connections go on, and the next Open finds them.
+// was made or changed. With sandboxes left nothing is exposed any more, their connections to elsewhere go on,
+// and the next Open finds them.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	if m.closed {
@@ -285,17 +286,27 @@ func (m *Manager) Close() error {
 	var errs []error
 	if m.cni == nil {
 		errs = append(errs, m.proxy.Close())
-		if m.uplinks.stop(); inUse == 0 {
-			unlock, err := lockDir(m.cfg.Dir)
-			if err != nil {
-				errs = append(errs, err)
-			} else {
-				errs = append(errs, m.uplinks.restore(), removeTable(m.table))
-				unlock()
-			}
+		m.uplinks.stop()
+		if inUse == 0 {
+			errs = append(errs, m.giveBack())
+		} else {
+			errs = append(errs, transact(func(c *nftables.Conn) error {
+				c.FlushSet(m.table.exposed) // others may get the ports that it leads to
+				return nil
+			}))
 		}
 	}
 	return errors.Join(append(errs, unix.Close(m.home))...)
+}
+
+// giveBack undoes openBuiltIn but for what ends with the process.
+func (m *Manager) giveBack() error {
+	unlock, err := lockDir(m.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return errors.Join(m.uplinks.restore(), removeTable(m.table))
 }
 
 func (m *Manager) path(id string) string {

@@ -17,11 +17,11 @@ import (
 // hostPort is host and port as one string.
 func hostPort(a netip.Addr, port string) string { return net.JoinHostPort(a.String(), port) }
 
-// wantUnreachable checks that a UDP packet is refused.
-func wantUnreachable(t *testing.T, path, addr string) {
+// wantUDPRefused checks that a UDP packet is refused.
+func wantUDPRefused(t *testing.T, path, addr string) {
 	t.Helper()
-	if saw, err := dial(t, path, "udp4", addr); !errors.Is(err, unix.EHOSTUNREACH) {
-		t.Errorf("UDP to %s: %v, answered to %q, want it unreachable", addr, err, saw)
+	if saw, err := dial(t, path, "udp4", addr); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("UDP to %s: %v, answered to %q, want it refused", addr, err, saw)
 	}
 }
 
@@ -47,7 +47,7 @@ func TestReachByDefault(t *testing.T) {
 			t.Errorf("the node cannot reach %s: %v", addr, err)
 		}
 		wantRefused(t, ns, addr+":80")
-		wantUnreachable(t, ns, addr+":7777")
+		wantUDPRefused(t, ns, addr+":7777")
 	}
 	// Of the machine's own addresses none is open, whether a service is there for all or for some.
 	serveTCP(t, "0.0.0.0:9999")
@@ -61,7 +61,7 @@ func TestReachByDefault(t *testing.T) {
 			t.Errorf("the node cannot reach %s: %v", addr, err)
 		}
 		wantRefused(t, ns, addr+":9999")
-		wantUnreachable(t, ns, addr+":9998")
+		wantUDPRefused(t, ns, addr+":9998")
 	}
 	// Nor is another sandbox, though the machine reaches it.
 	within(t, b.Namespace(), func() { serveTCP(t, "0.0.0.0:80") })

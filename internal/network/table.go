@@ -123,8 +123,8 @@ func (t *table) add(c *nftables.Conn, chain *nftables.Chain, parts ...match) {
 func (t *table) refusal(c *nftables.Conn) {
 	refuse := t.chain(c, "refuse")
 	t.add(c, refuse, protocol(unix.IPPROTO_TCP), match{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
-	const adminProhibited = 13
-	t.add(c, refuse, match{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: adminProhibited}})
+	const portUnreachable = 3 // the one that all stacks hand to UDP programs
+	t.add(c, refuse, match{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: portUnreachable}})
 }
 
 // arrival drops what a sandbox must not send at all, before a connection is made of it, and leads what is
@@ -179,6 +179,7 @@ func (t *table) toMachine(c *nftables.Conn, gateway netip.Addr) {
 
 	local := t.chain(c, "local")
 	t.add(c, local, protocol(unix.IPPROTO_UDP), goTo(asking.Name))
+	t.add(c, local, protocol(unix.IPPROTO_ICMP), match{loadICMPType(), equal([]byte{icmpRedirect})}, drop())
 	t.add(c, local, state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept())
 	t.add(c, local, t.fewConnections())
 	t.add(c, local, t.isExposed(gateway), accept())

@@ -1,0 +1,6 @@
+//go:build linux
+
+package network
+
+// ParseResolvConf is what the name servers of the machine are read with.
+var ParseResolvConf = parseResolvConf
