@@ -168,6 +168,8 @@ type RunResponse struct {
 	// State is running, or starting when the artifact or the agent takes its time; events tell the
 	// rest.
 	State State `json:"state,omitempty"`
+	// Sandbox is how the workload is isolated; empty from nodes of version 1.
+	Sandbox SandboxLevel `json:"sandbox,omitempty"`
 }
 
 // StopRequest is the body of STOP.

@@ -66,6 +66,7 @@ var fieldDocs = map[string]fieldDoc{
 	"RunResponse.issuer":  {"the account key that signed; it alone can stop the workload", "", false},
 	"RunResponse.name":    {"the workload's name", "", false},
 	"RunResponse.state":   {"`running`, or `starting` when that takes longer than 2 s: events tell the rest", "", true},
+	"RunResponse.sandbox": {"the level of the workload's sandbox", "", true},
 
 	"StopRequest.workload_id":  {"the id that DEPLOY answered", required, false},
 	"StopRequest.workload_jwt": {"the stop [claims](#claims)", required, false},

@@ -13,6 +13,8 @@ const (
 	// crashWindow is how long run and devrun look whether a program that was started ends at once. They
 	// look on while the answer is printed, so that a crash at the start is seen where it was caused.
 	crashWindow = 50 * time.Millisecond
+	// sandboxCrashWindow is the same for a program in a sandbox, which takes longer to begin.
+	sandboxCrashWindow = 250 * time.Millisecond
 	// startWithin is how long they wait for a function that takes its time: longer than a node lets one
 	// load.
 	startWithin = 30 * time.Second
@@ -83,9 +85,17 @@ func (w *startWatch) await(ctx context.Context, answer *nex.RunResponse) error {
 	}
 }
 
+// windowOf is how long to look whether a workload ends at once.
+func windowOf(t nex.WorkloadType, answer nex.RunResponse) time.Duration {
+	if t.Function() || answer.Sandbox == nex.SandboxNone || answer.Sandbox == "" {
+		return crashWindow
+	}
+	return sandboxCrashWindow
+}
+
 // crashed waits a moment for news that the workload has ended or restarts.
-func (w *startWatch) crashed(ctx context.Context, answer nex.RunResponse) error {
-	timer := time.NewTimer(crashWindow)
+func (w *startWatch) crashed(ctx context.Context, answer nex.RunResponse, window time.Duration) error {
+	timer := time.NewTimer(window)
 	defer timer.Stop()
 	for {
 		select {

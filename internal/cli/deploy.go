@@ -103,5 +103,5 @@ func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d
 	if answer.State == nex.StateStarting {
 		s.say("It is still starting: follow it with nex events, or look at nex node info %s", d.Node)
 	}
-	return answer, watch.crashed(ctx, answer)
+	return answer, watch.crashed(ctx, answer, windowOf(d.Type, answer))
 }

@@ -55,7 +55,7 @@ func (s *Service) deploy(at nex.Request, body []byte) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return nex.RunResponse{Started: true, ID: spec.ID, Issuer: spec.Issuer, Name: spec.Name, State: state}, nil
+		return nex.RunResponse{Started: true, ID: spec.ID, Issuer: spec.Issuer, Name: spec.Name, State: state, Sandbox: s.cfg.Sandbox}, nil
 	}), nil
 }
 

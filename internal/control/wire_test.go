@@ -99,7 +99,7 @@ func TestDeployReply(t *testing.T) {
 			}
 			msg.Data = []byte(strings.Replace(string(msg.Data), specs[0].ID, "ID", 1))
 			r.wantReply(msg, `{"type":"io.nats.nex.v1.run_response","data":{"started":true,"id":"ID","issuer":"ISSUER","name":"echo","state":"`+
-				string(state)+`"},"error":null}`)
+				string(state)+`","sandbox":"none"},"error":null}`)
 		})
 	}
 }

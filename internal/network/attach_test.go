@@ -3,9 +3,11 @@
 package network_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -148,6 +150,52 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Sandboxes come, change and go while others do.
+func TestConcurrentUse(t *testing.T) {
+	w := newWorld(t)
+	w.dns.set("a.test", publicAddr)
+	m := openManager(t, network.Config{})
+	local := serveTCP(t, "127.0.0.1:0")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 5 {
+				id := fmt.Sprintf("s%dx%d", i, j)
+				ep, err := m.Attach(t.Context(), id, nex.Egress{Allow: []string{"a.test"}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var using sync.WaitGroup
+				using.Go(func() {
+					if addrs, _ := lookup(t, m, ep, "a.test"); len(addrs) != 1 {
+						t.Errorf("%s: a.test is %v", id, addrs)
+					}
+				})
+				using.Go(func() {
+					if err := ep.SetEgress(t.Context(), nex.Egress{Allow: []string{"*.test:80"}}); err != nil {
+						t.Error(err)
+					}
+				})
+				using.Go(func() {
+					if err := m.Expose(uint16(4000+i), local); err != nil {
+						t.Error(err)
+					}
+				})
+				using.Wait()
+				if addrs, _ := lookup(t, m, ep, "a.test"); len(addrs) == 1 {
+					wantReached(t, ep.Namespace(), publicAddr+":80", nodeAddr)
+				}
+				wantReached(t, ep.Namespace(), hostPort(m.Gateway(), fmt.Sprint(4000+i)), ep.Addr().String())
+				if err := ep.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func BenchmarkAttach(b *testing.B) {
 	newWorld(b)
 	m := openManager(b, network.Config{})
@@ -162,4 +210,37 @@ func BenchmarkAttach(b *testing.B) {
 		closed = append(closed, time.Since(start))
 	}
 	b.Logf("attach: %s; close: %s", summary(attached), summary(closed))
+}
+
+// BenchmarkExposed echoes a message of 128 bytes, as a service's calls of NATS are, and then a megabyte.
+func BenchmarkExposed(b *testing.B) {
+	newWorld(b)
+	m := openManager(b, network.Config{})
+	local := serveTCP(b, "127.0.0.1:0")
+	must(b, m.Expose(4222, local))
+	ep := attach(b, m, "a", nex.Egress{})
+	for _, way := range []struct{ name, path, addr string }{
+		{"loopback", "", local.String()}, {"sandbox", ep.Namespace(), hostPort(m.Gateway(), "4222")},
+	} {
+		for _, size := range []int{128, 1 << 20} {
+			b.Run(fmt.Sprintf("%s/%d", way.name, size), func(b *testing.B) {
+				c, err := open(b, way.path, "tcp4", way.addr)
+				must(b, err)
+				defer func() { _ = c.Close() }()
+				lines := bufio.NewReader(c)
+				_, err = lines.ReadString('\n')
+				must(b, err)
+				msg, back := make([]byte, size), make([]byte, size)
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					var writing sync.WaitGroup
+					writing.Go(func() { _, _ = c.Write(msg) })
+					if _, err := io.ReadFull(lines, back); err != nil {
+						b.Fatal(err)
+					}
+					writing.Wait()
+				}
+			})
+		}
+	}
 }

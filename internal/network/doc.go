@@ -27,6 +27,9 @@
 // from resolving it, and the addresses that the name led to from being reached on the ports of the rule;
 // whoever knows an address by other means is stopped by a rule about addresses only.
 //
+// A sandbox has at most 4096 connections at a time, since the kernel's table of them is the machine's, and
+// asks at most 256 names a second.
+//
 // # What is changed on the machine
 //
 // Interfaces, namespaces and one nftables table that carry the node's name, and the forwarding of IPv4,

@@ -152,9 +152,6 @@ func (ep *Endpoint) usePolicy(p *policy.Policy, sets []*nftables.Set) {
 	ep.learned = make([]map[netip.Addr]time.Time, len(sets))
 }
 
-// ID is the sandbox's id.
-func (ep *Endpoint) ID() string { return ep.id }
-
 // Namespace is the path of the network namespace that the sandbox's processes are to join.
 func (ep *Endpoint) Namespace() string { return ep.path }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/network"
@@ -128,6 +129,15 @@ func TestWithoutRights(t *testing.T) {
 	}
 	if err != nil || !strings.Contains(string(out), "run the node as root") {
 		t.Errorf("open says %q, %v", out, err)
+	}
+}
+
+func TestReadOnlySettings(t *testing.T) {
+	must(t, unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND, ""))
+	defer func() { must(t, unix.Unmount("/proc/sys", 0)) }()
+	must(t, unix.Mount("", "/proc/sys", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	if _, err := network.Open(t.Context(), network.Config{Name: "t1"}); err == nil || !strings.Contains(err.Error(), "privileged") {
+		t.Errorf("open: %v", err)
 	}
 }
 

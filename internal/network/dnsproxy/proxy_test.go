@@ -247,6 +247,39 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// How long an answer may be is passed on within bounds, and nothing else that a client adds.
+func TestOptions(t *testing.T) {
+	asked := make(chan int, 1)
+	server := upstream(t, func(m dnsmessage.Message) []dnsmessage.Message {
+		size := 0
+		for _, r := range m.Additionals {
+			opt, ok := r.Body.(*dnsmessage.OPTResource)
+			if !ok || len(opt.Options) > 0 || r.Header.DNSSECAllowed() {
+				t.Errorf("the name server is sent %+v", r)
+			}
+			size = int(r.Header.Class)
+		}
+		asked <- size
+		return []dnsmessage.Message{reply(m, 60, "8.8.8.8")}
+	})
+	c := dial(t, listen(t, &sandbox{}, server), "udp")
+	for size, want := range map[int]int{0: 512, 512: 512, 1000: 1000, 4096: 1232} {
+		q := ask("a.test", dnsmessage.TypeA)
+		var h dnsmessage.ResourceHeader
+		if err := h.SetEDNS0(size, dnsmessage.RCodeSuccess, true); err != nil {
+			t.Fatal(err)
+		}
+		q.Additionals = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.OPTResource{Options: []dnsmessage.Option{{Code: 10, Data: []byte("secret")}}}}}
+		c.send(q)
+		if m := c.receive(); len(m.Answers) != 1 {
+			t.Errorf("answer is %+v", m)
+		}
+		if got := <-asked; got != want {
+			t.Errorf("with room for %d the name server is told %d, want %d", size, got, want)
+		}
+	}
+}
+
 // An alias of a denied name is as denied as that.
 func TestAlias(t *testing.T) {
 	server := upstream(t, func(m dnsmessage.Message) []dnsmessage.Message {
@@ -357,24 +390,22 @@ func TestConnectionsBounded(t *testing.T) {
 
 // Who is no sandbox gets no answer.
 func TestStrangers(t *testing.T) {
-	p := listen(t, &sandbox{})
-	stranger := netip.MustParseAddr("127.0.0.2")
-	for _, network := range []string{"udp", "tcp"} {
-		d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(stranger, 0))}
-		to := p.UDP()
-		if network == "tcp" {
-			d.LocalAddr, to = net.TCPAddrFromAddrPort(netip.AddrPortFrom(stranger, 0)), p.TCP()
-		}
-		c, err := d.Dial(network, to.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		client{t, c}.send(ask("a.test", dnsmessage.TypeA))
-		_ = c.SetDeadline(time.Now().Add(100 * time.Millisecond))
-		if n, err := c.Read(make([]byte, 100)); err == nil {
-			t.Errorf("a stranger got %d bytes over %s", n, network)
-		}
-		_ = c.Close()
+	p, err := dnsproxy.Listen(home, dnsproxy.Config{
+		Client:  func(netip.Addr) dnsproxy.Client { return nil },
+		Servers: func() ([]netip.AddrPort, error) { return nil, errors.New("nobody is to be asked") },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	udp := dial(t, p, "udp")
+	udp.send(ask("a.test", dnsmessage.TypeA))
+	if _, err := dial(t, p, "tcp").Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("a connection of a stranger: %v, want it closed", err)
+	}
+	_ = udp.SetDeadline(time.Now().Add(50 * time.Millisecond))
+	if n, err := udp.Read(make([]byte, 100)); err == nil {
+		t.Errorf("a stranger got %d bytes", n)
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 
 // Overhead is what the driver needs of memory for a sandbox, in bytes, on top of what the Limits allow:
 // the kernel inside, the gofer and runsc.
-const Overhead = 96 << 20
+const Overhead = 64 << 20
 
 // LinkDir is where Spec.LinkDir is seen inside.
 const LinkDir = ownDir + "/link"

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
@@ -47,6 +48,9 @@ func New(c Config) (*Driver, error) {
 	dir, err := filepath.Abs(c.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox driver gvisor: find directory %s: %w", c.Dir, err)
+	}
+	if strings.ContainsAny(dir, ",:") {
+		return nil, fmt.Errorf("sandbox driver gvisor: directory %s has a comma or colon in its path, which runsc cannot take: choose another", dir)
 	}
 	program, err := findProgram("runsc program", c.Runsc)
 	if err != nil {

@@ -192,6 +192,33 @@ func TestService(t *testing.T) {
 
 const none = "0000000000000000"
 
+// A program that takes too much memory ends, and its sandbox with it, which says why.
+func TestServiceOutOfMemory(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, gvisor.Config{Network: newIsolated(t)})
+	if !n.driver.Capabilities().Limits.Memory {
+		t.Fatalf("memory is not limited: %s", n.driver.Capabilities().Limits.Missing)
+	}
+	a := n.start(sandbox.Spec{Network: true, Settings: sandbox.Settings{Limits: sandbox.Limits{MemoryBytes: 128 << 20}}})
+	probe, err := buildProbe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply := a.deploy(probe, agentlink.Deploy{Type: nex.TypeNative, Argv: []string{"eat"}}); reply.Error != "" {
+		t.Fatalf("Deploy: %s", reply.Error)
+	}
+	select {
+	case <-a.Done():
+		if exit := a.Exit(); !exit.OOM {
+			t.Errorf("the sandbox ended with %+v, want OOM", exit)
+		}
+	case exit := <-a.exit:
+		t.Errorf("the program ended with %+v, and its sandbox did not", exit)
+	case <-time.After(patience):
+		t.Error("the program goes on")
+	}
+}
+
 // An image is the root of a sandbox as it is, with its own users and its own files, but without ours being
 // in danger: not even when its program runs as root and has the bits of a setuid program.
 func TestImage(t *testing.T) {

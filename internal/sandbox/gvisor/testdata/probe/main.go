@@ -26,8 +26,13 @@ func main() {
 			}
 		}
 	}
-	if len(os.Args) > 1 && os.Args[1] == "status" {
-		return
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "status":
+			return
+		case "eat":
+			eat()
+		}
 	}
 	if dir, err := os.Getwd(); err == nil {
 		fmt.Println("dir", dir)
@@ -43,6 +48,18 @@ func main() {
 		fmt.Println(a.name, "ok")
 	}
 	fmt.Println("done")
+}
+
+// eat uses ever more memory.
+func eat() {
+	var eaten [][]byte
+	for {
+		block := make([]byte, 1<<20)
+		for i := 0; i < len(block); i += 4096 {
+			block[i] = 1
+		}
+		eaten = append(eaten, block)
+	}
 }
 
 var attempts = []struct {
