@@ -37,6 +37,7 @@ func benchmarkCalls(b *testing.B, start func(*testing.B) *rig, function func(*ri
 	r := start(b)
 	d := function(r)
 	r.deploy(d)
+	called := "fn." + d.Name
 	r.respond()
 	for _, l := range []struct {
 		name          string
@@ -48,7 +49,7 @@ func benchmarkCalls(b *testing.B, start func(*testing.B) *rig, function func(*ri
 	} {
 		b.Run(l.name, func(b *testing.B) {
 			turns := requests(b, r.url, "-clients", strconv.Itoa(l.clients), "-size", strconv.Itoa(l.size),
-				"-rounds", "25", "-turn", "150ms", "request", plainSubject, d.Triggers[0])
+				"-rounds", "25", "-turn", "150ms", "request", plainSubject, called)
 			told(b)
 			compare(b, turns)
 		})

@@ -20,7 +20,9 @@ import (
 
 var binDir string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(nextest.Isolate(func() int { return run(m) }))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "nex-bench-")
@@ -30,7 +32,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binDir = dir
-	for _, build := range []func(string) error{nextest.BuildNex, nextest.BuildAgent} {
+	for _, build := range []func(string) error{nextest.BuildNex, nextest.BuildAgent, nextest.BuildRunsc} {
 		if err := build(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -50,26 +52,36 @@ type rig struct {
 	node   nex.PingResponse
 	issuer nkeys.KeyPair
 	xkey   nkeys.KeyPair // seals environments
+	warm   int           // agents that are idle once the pools are full
 }
 
 // start starts a nex up, which has the NATS server and the node in one process.
 func start(b *testing.B) *rig {
 	b.Helper()
-	return newRig(b, "up", "--port", "0")
+	return newRig(b, 1, "up", "--no-sandbox", "--port", "0")
+}
+
+// startSandboxed starts a nex up whose workloads are in sandboxes. Flags come on top.
+func startSandboxed(b *testing.B, flags ...string) *rig {
+	b.Helper()
+	if !nextest.Sandboxed() {
+		b.Skip("sandboxes with a network need root")
+	}
+	return newRig(b, 2, append([]string{"up", "--port", "0"}, flags...)...)
 }
 
 // startNode starts a nex node up beside a NATS server in a process of its own.
 func startNode(b *testing.B) *rig {
 	b.Helper()
-	return newRig(b, "node", "up", "--server", startServer(b))
+	return newRig(b, 1, "node", "up", "--no-sandbox", "--server", startServer(b))
 }
 
-func newRig(b *testing.B, command ...string) *rig {
+func newRig(b *testing.B, warm int, command ...string) *rig {
 	b.Helper()
-	r := &rig{b: b}
+	r := &rig{b: b, warm: warm}
 	home := b.TempDir()
 	r.env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "NEX_DATA_DIR=" + filepath.Join(home, "data")}
-	p, err := nextest.StartReady(r.command(append(command, "--json", "--no-sandbox", "--loglevel", "warn")...))
+	p, err := nextest.StartReady(r.command(append(command, "--json", "--loglevel", "warn")...))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -170,7 +182,7 @@ func (r *rig) stop(d client.Deployment, id string) {
 	}
 }
 
-// awaitWarm waits until the pool has an idle agent.
+// awaitWarm waits until the pools are full.
 func (r *rig) awaitWarm() {
 	r.b.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -178,7 +190,7 @@ func (r *rig) awaitWarm() {
 		if err != nil {
 			r.b.Fatal(err)
 		}
-		if info.AvailableAgents > 0 {
+		if info.AvailableAgents >= r.warm {
 			return
 		}
 		if time.Now().After(deadline) {

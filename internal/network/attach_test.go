@@ -183,9 +183,8 @@ func TestConcurrentUse(t *testing.T) {
 					}
 				})
 				using.Wait()
-				if addrs, _ := lookup(t, m, ep, "a.test"); len(addrs) == 1 {
-					wantReached(t, ep.Namespace(), publicAddr+":80", nodeAddr)
-				}
+				wantLookup(t, m, ep, "a.test", publicAddr)
+				wantReached(t, ep.Namespace(), publicAddr+":80", nodeAddr)
 				wantReached(t, ep.Namespace(), hostPort(m.Gateway(), fmt.Sprint(4000+i)), ep.Addr().String())
 				if err := ep.Close(); err != nil {
 					t.Error(err)

@@ -1,6 +1,6 @@
 // Package nextest builds and runs the real programs for tests: nex, nex-agent, the examples, a
-// program to deploy that behaves badly when told to, and the nats command line at the version in
-// tools/go.mod.
+// program to deploy that behaves badly when told to, and runsc and the nats command line at the versions
+// in tools/go.mod.
 package nextest
 
 import (

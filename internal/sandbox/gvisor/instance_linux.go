@@ -40,6 +40,7 @@ type instance struct {
 	endpoint Endpoint // nil: no network
 	group    *cgroup.Group
 	cmd      *exec.Cmd
+	runsc    proctree.Identity
 	output   lines.Writer
 	done     chan struct{} // closed by run
 	exit     nex.Exit      // set before done is closed
@@ -120,13 +121,16 @@ func (i *instance) killRest() bool {
 	return false
 }
 
-// killAll kills every process of the sandbox.
+// killAll kills every process of the sandbox. Where there are no control groups theirs holds nobody.
 func (i *instance) killAll(ctx context.Context) error {
-	inGroup := i.group.Kill(ctx) // which holds nobody where there are no groups
-	if kernel := i.identity(); kernel.Running() {
-		return errors.Join(inGroup, proctree.Kill(ctx, proctree.Scope{Root: kernel}))
+	err := i.group.Kill(ctx)
+	kernel := i.identity()
+	if kernel.PID == 0 || kernel.Running() {
+		err = errors.Join(err,
+			proctree.Kill(ctx, proctree.Scope{Root: kernel}),
+			proctree.Kill(ctx, proctree.Scope{Root: i.runsc, MarkerName: AgentIDVariable, MarkerValue: i.id}))
 	}
-	return inGroup
+	return err
 }
 
 func (i *instance) identity() proctree.Identity {

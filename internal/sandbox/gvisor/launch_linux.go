@@ -39,10 +39,10 @@ func (i *instance) launch(ctx context.Context, spec sandbox.Spec) (err error) {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", i.cmd.Path, err)
 	}
-	runsc, unknown := proctree.Identify(i.cmd.Process.Pid) // until run waits for it it is there
-	go i.run()                                             // ends with runsc; Destroy waits for it
-	if err = unknown; err == nil {
-		err = i.settle(ctx, runsc, ready)
+	i.runsc, err = proctree.Identify(i.cmd.Process.Pid) // until run waits for it it is there
+	go i.run()                                          // ends with runsc; Destroy waits for it
+	if err == nil {
+		err = i.settle(ctx, ready)
 	}
 	if err != nil {
 		i.discard(ctx)
@@ -51,35 +51,37 @@ func (i *instance) launch(ctx context.Context, spec sandbox.Spec) (err error) {
 }
 
 // settle returns once the agent's process runs, or has run.
-func (i *instance) settle(ctx context.Context, runsc proctree.Identity, ready *os.File) error {
+func (i *instance) settle(ctx context.Context, ready *os.File) error {
 	pid, err := awaitPID(ctx, ready)
-	if err != nil {
-		return i.problem(err)
+	if err == nil {
+		err = i.know(pid)
 	}
+	if err == nil {
+		err = i.awaitRunning(ctx)
+	}
+	if n := i.settings.Limits.PIDs; err == nil && n > 0 {
+		err = i.limitPIDs(ctx, n)
+	}
+	if err != nil {
+		return i.problem(ctx, err)
+	}
+	return nil
+}
+
+// know finds out who the kernel is, and writes it down.
+func (i *instance) know(pid int) error {
 	kernel, err := proctree.Identify(pid)
-	if errors.Is(err, proctree.ErrNotFound) { // it was quick
-		return i.problem(nil)
+	if errors.Is(err, proctree.ErrNotFound) { // it was quick, and runsc is about to end, too
+		<-i.done
+		return errEnded
 	}
 	if err != nil {
-		return i.problem(err)
+		return err
 	}
 	i.mu.Lock()
 	i.kernel = kernel
 	i.mu.Unlock()
-	if err := i.home.record(runsc, kernel); err != nil {
-		return err
-	}
-	err = i.awaitRunning(ctx)
-	if n := i.settings.Limits.PIDs; err == nil && n > 0 {
-		err = i.limitPIDs(ctx, n)
-	}
-	if errors.Is(err, errEnded) {
-		return i.problem(nil)
-	}
-	if err != nil {
-		return i.problem(err)
-	}
-	return nil
+	return i.home.record(i.runsc, kernel)
 }
 
 // limitPIDs sets the number of processes inside. It must not be called before the agent's process runs: the
@@ -100,21 +102,21 @@ func (i *instance) limitPIDs(ctx context.Context, n int) error {
 	}
 }
 
-// problem ends the sandbox and says why it could not be started: runsc knows it better than err, which is
-// nil if the sandbox has ended by itself.
-func (i *instance) problem(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
+// problem ends the sandbox and says why it could not be started: runsc knows it better than err. It is nil
+// if the agent has run, and ended.
+func (i *instance) problem(ctx context.Context, err error) error {
+	i.discard(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	if err != nil {
-		_ = i.cmd.Process.Kill() // if it has ended all is well
-	}
-	<-i.done
 	if said := i.home.complaint(); said != nil {
 		return said
 	}
 	if words := i.home.lastWords(); words != "" {
 		return fmt.Errorf("the kernel of the sandbox crashed: %s", words)
+	}
+	if errors.Is(err, errEnded) {
+		return nil
 	}
 	return err
 }

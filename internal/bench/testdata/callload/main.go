@@ -28,7 +28,7 @@ func main() {
 
 func run() error {
 	var l load
-	url := flag.String("url", "", "NATS server")
+	url := flag.String("url", os.Getenv("NATS_URL"), "NATS server")
 	flag.IntVar(&l.clients, "clients", 1, "requests under way at one time, each on a connection of its own")
 	flag.IntVar(&l.size, "size", 16, "bytes of a payload")
 	flag.IntVar(&l.rounds, "rounds", 1, "turns of each subject")
