@@ -12,6 +12,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
+	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/unwind"
@@ -162,7 +163,7 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	return i, nil
 }
 
-func command(agent string, h home, spec sandbox.Spec, output *lines) *exec.Cmd {
+func command(agent string, h home, spec sandbox.Spec, output *lines.Writer) *exec.Cmd {
 	cmd := exec.Command(agent)
 	cmd.Args = []string{"nex-agent"}
 	cmd.Dir = h.work()

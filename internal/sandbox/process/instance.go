@@ -12,6 +12,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
+	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 )
@@ -36,7 +37,7 @@ type instance struct {
 	group  *cgroup.Group
 	cmd    *exec.Cmd
 	tree   *proctree.Tree
-	output *lines
+	output *lines.Writer
 	log    *slog.Logger
 	done   chan struct{} // closed by run
 	exit   nex.Exit      // set before done is closed
@@ -52,7 +53,7 @@ type instance struct {
 
 func newInstance(spec sandbox.Spec, h home, group *cgroup.Group, log *slog.Logger) *instance {
 	return &instance{
-		id: spec.ID, home: h, group: group, output: &lines{log: spec.Log}, log: log,
+		id: spec.ID, home: h, group: group, output: &lines.Writer{Log: spec.Log}, log: log,
 		done: make(chan struct{}), limits: spec.Settings.Limits,
 	}
 }
@@ -78,7 +79,7 @@ func (i *instance) run() {
 	for !i.killRest() {
 	}
 	_ = i.tree.Wait() // how it ended is in the state, and the output that failed had nobody to read it
-	i.output.flush()
+	i.output.Flush()
 	i.exit = proctree.ExitOf(i.cmd.ProcessState)
 	i.exit.OOM = !ours && i.struck()
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/nex-engine/nex/internal/sandbox/lines"
+	"github.com/nex-engine/nex/internal/lines"
 )
 
 func TestLines(t *testing.T) {
