@@ -14,10 +14,13 @@ type skip struct{ pkg, test, reason string }
 // allowance is a line of the file of allowed skips.
 type allowance struct{ pkg, test, reason string }
 
+// anyTest stands for all tests of a package.
+const anyTest = "*"
+
 // covers reports whether the allowance is for s. The reason counts too: a test that may skip for
 // want of a device may not skip because it is broken.
 func (a allowance) covers(s skip) bool {
-	return a.test == s.test &&
+	return (a.test == s.test || a.test == anyTest) &&
 		(a.pkg == s.pkg || strings.HasSuffix(s.pkg, "/"+a.pkg)) &&
 		strings.Contains(s.reason, a.reason)
 }

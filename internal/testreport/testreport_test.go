@@ -153,6 +153,12 @@ func TestVerdict(t *testing.T) {
 			want:   []string{"skipped as listed: m/dev TestBoot", "ok  \tm/dev\t0.001s\n"},
 		},
 		{
+			name:   "any test of a package",
+			events: skipping,
+			skips:  "dev * needs /dev/kvm\n",
+			want:   []string{"skipped as listed: m/dev TestBoot", "ok  \tm/dev\t0.001s\n"},
+		},
+		{
 			name:   "a listed test that skips for another reason",
 			events: skipping,
 			skips:  "dev TestBoot needs root\n",
