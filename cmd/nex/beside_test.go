@@ -35,7 +35,7 @@ func command(ts *testscript.TestScript, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(nextest.Environ(), "NO_COLOR=1")
-	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "PATH", "NATS_URL", "NATS_NKEY", "NEX_DATA_DIR", "NEX_HOME", "TMPDIR"} {
+	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "PATH", "NATS_URL", "NATS_NKEY", "NEX_DATA_DIR", "NEX_HOME", "TMPDIR", "DOCKER_CONFIG"} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/compiled"
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/hostapi"
 	"github.com/nex-engine/nex/internal/hostservice"
@@ -37,6 +39,7 @@ type functions struct {
 	triggers *trigger.Services
 	host     *nats.Conn
 	services *hostservice.Services
+	compiled *compiled.Cache
 }
 
 var _ workload.Functions = (*functions)(nil)
@@ -47,7 +50,11 @@ func (n *node) openFunctions(ctx context.Context) (*functions, error) {
 	if conn == nil {
 		conn = n.cfg.Control
 	}
-	f := &functions{node: n, triggers: trigger.NewServices(conn), host: conn}
+	cache, err := compiled.Open(filepath.Join(n.cfg.DataDir, "compiled"), 0)
+	if err != nil {
+		return nil, err
+	}
+	f := &functions{node: n, triggers: trigger.NewServices(conn), host: conn, compiled: cache}
 	s := n.cfg.Settings.HostServices
 	if s.NATSURL != "" {
 		own, err := f.connect(ctx, "host services", &nex.Connection{URL: s.NATSURL, UserJWT: s.NATSUserJWT, UserSeed: s.NATSUserSeed})
@@ -144,17 +151,12 @@ func (f *functions) settings(spec workload.Spec, maxPayload int64) agentlink.Fun
 		concurrency = usual
 	}
 	memory := f.node.memory(spec)
-	settings := agentlink.Function{
+	return agentlink.Function{
 		Concurrency: concurrency, Queue: s.Functions.QueueSize, Processors: f.processors(spec),
 		// Beside its heap a function needs what belongs to its calls, and the agent itself.
 		MemoryBytes: min(int64(s.Functions.MemoryMiB)<<20, memory/2), ProcessBytes: memory,
 		MaxResultBytes: int(min(maxPayload, agentlink.MaxPayloadBytes)),
 	}
-	if f.node.driver.Capabilities().Level == nex.SandboxNone {
-		// Compiled code is believed: agents that need not trust each other share none.
-		settings.CacheDir = filepath.Join(f.node.cfg.DataDir, "compiled")
-	}
-	return settings
 }
 
 // processors are those of the function's sandbox.
@@ -183,6 +185,14 @@ func (b *binding) Settings() agentlink.Function { return b.settings }
 
 func (b *binding) Host(ctx context.Context, r hostapi.Request) (hostapi.Response, error) {
 	return b.desk.Handle(ctx, r)
+}
+
+func (b *binding) Compiled(digest string) string {
+	return b.functions.compiled.Get(b.spec.Namespace, digest)
+}
+
+func (b *binding) KeepCompiled(digest string, r io.Reader) error {
+	return b.functions.compiled.Put(b.spec.Namespace, digest, r)
 }
 
 func (b *binding) Memory(bytes int64) { b.trigger.Memory(bytes) }

@@ -137,6 +137,9 @@ func (n *node) open(ctx context.Context) error {
 		return fmt.Errorf("the first agent did not start: %w", err)
 	}
 	n.onClose(n.pool.Close)
+	if len(n.types()) == 0 {
+		return fmt.Errorf("the node can run none of the workload types that the configuration accepts, %v: add others to workload_types", s.WorkloadTypes)
+	}
 	if err := n.openWorkloads(ctx); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/image"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandbox/gvisor"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -57,6 +58,7 @@ func (n *node) openImages() (workload.Images, error) {
 	}
 	store, err := image.Open(image.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "images"), MaxBytes: s.CacheMaxBytes, AllowFile: s.AllowFileArtifacts, Logger: n.log,
+		MountPoints: gvisor.ImageMountPoints, // the one driver that runs images
 	})
 	if err != nil {
 		return nil, err

@@ -27,7 +27,9 @@ type Driver struct {
 	// OnStart is called by Start with each new instance, before Start returns.
 	OnStart func(sandbox.Spec, *Instance)
 	// OnStage is called by Stage and may make it fail.
-	OnStage func(ctx context.Context, i *Instance, hostPath string) error
+	OnStage func(ctx context.Context, i *Instance, p sandbox.Purpose, hostPath string) error
+	// OnConfigure is called by Configure and may make it fail.
+	OnConfigure func(i *Instance, s sandbox.Settings) error
 	// OnDestroy is called by Destroy before anything is ended; an error is what Destroy returns, and
 	// then nothing is ended. [Hang] is one.
 	OnDestroy func(ctx context.Context, i *Instance) error

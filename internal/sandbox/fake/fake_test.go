@@ -38,11 +38,11 @@ func TestLife(t *testing.T) {
 	d := &fake.Driver{}
 	i := start(t, d, "a")
 	wantCounts(t, d, 1, 1)
-	path, err := i.Stage(t.Context(), "/artifact")
-	if err != nil || path != "/artifact" || d.Instance("a").Staged() != "/artifact" {
+	path, err := i.Stage(t.Context(), sandbox.ForArtifact, "/artifact")
+	if err != nil || path != "/artifact" || d.Instance("a").Staged(sandbox.ForArtifact) != "/artifact" {
 		t.Errorf("Stage = %q, %v, want the path itself", path, err)
 	}
-	if _, err := i.Stage(t.Context(), "/artifact"); err == nil {
+	if _, err := i.Stage(t.Context(), sandbox.ForArtifact, "/artifact"); err == nil {
 		t.Error("Stage succeeds a second time")
 	}
 	destroy(t, i)
@@ -50,7 +50,7 @@ func TestLife(t *testing.T) {
 	if got := i.Exit(); got != fake.Killed {
 		t.Errorf("exit = %+v, want %+v", got, fake.Killed)
 	}
-	if _, err := i.Stage(t.Context(), "/artifact"); err == nil {
+	if _, err := i.Stage(t.Context(), sandbox.ForArtifact, "/artifact"); err == nil {
 		t.Error("Stage succeeds after the end")
 	}
 	destroy(t, i)

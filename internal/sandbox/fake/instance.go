@@ -25,7 +25,7 @@ type Instance struct {
 	mu     sync.Mutex
 	ended  bool
 	exit   nex.Exit
-	staged string
+	staged map[sandbox.Purpose]string
 	// settings are the last ones of Configure, or those of the Spec.
 	settings sandbox.Settings
 }
@@ -33,7 +33,7 @@ type Instance struct {
 var _ sandbox.Instance = (*Instance)(nil)
 
 func newInstance(d *Driver, spec sandbox.Spec) *Instance {
-	i := &Instance{driver: d, id: spec.ID, settings: spec.Settings, done: make(chan struct{})}
+	i := &Instance{driver: d, id: spec.ID, settings: spec.Settings, done: make(chan struct{}), staged: make(map[sandbox.Purpose]string)}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
 	return i
 }
@@ -49,6 +49,11 @@ func (i *Instance) Settings() sandbox.Settings {
 func (i *Instance) Configure(ctx context.Context, s sandbox.Settings) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("configure sandbox %s: %w", i.id, context.Cause(ctx))
+	}
+	if i.driver.OnConfigure != nil {
+		if err := i.driver.OnConfigure(i, s); err != nil {
+			return err
+		}
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -92,12 +97,12 @@ func (i *Instance) Exit() nex.Exit {
 }
 
 // Stage makes no copy: it returns hostPath.
-func (i *Instance) Stage(ctx context.Context, hostPath string) (string, error) {
+func (i *Instance) Stage(ctx context.Context, p sandbox.Purpose, hostPath string) (string, error) {
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("stage %s: %w", hostPath, context.Cause(ctx))
 	}
 	if i.driver.OnStage != nil {
-		if err := i.driver.OnStage(ctx, i, hostPath); err != nil {
+		if err := i.driver.OnStage(ctx, i, p, hostPath); err != nil {
 			return "", err
 		}
 	}
@@ -106,18 +111,18 @@ func (i *Instance) Stage(ctx context.Context, hostPath string) (string, error) {
 	switch {
 	case i.ended:
 		return "", fmt.Errorf("stage %s: %w", hostPath, errors.New("the sandbox has ended"))
-	case i.staged != "":
-		return "", fmt.Errorf("stage %s: %w", hostPath, errors.New("a file is staged already"))
+	case i.staged[p] != "":
+		return "", fmt.Errorf("stage %s: %w", hostPath, errors.New("a file is staged for this already"))
 	}
-	i.staged = hostPath
+	i.staged[p] = hostPath
 	return hostPath, nil
 }
 
-// Staged is the path that was staged, or empty.
-func (i *Instance) Staged() string {
+// Staged is the path that was staged for a purpose, or empty.
+func (i *Instance) Staged(p sandbox.Purpose) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.staged
+	return i.staged[p]
 }
 
 // Destroy ends the agent as killed and waits for the one that Go plays.
