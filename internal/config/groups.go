@@ -91,7 +91,7 @@ func groups() []group {
 			{"functions.max_concurrency", "", "calls of a function that run at one time, unless its request says otherwise; 0 is one for each processor of its sandbox"},
 			{"functions.queue_size", "", "further calls that may wait for their turn; more are refused with code 503"},
 			{"functions.call_timeout_ms", "", "milliseconds that a call may take, waiting for its turn included, unless the function's request says otherwise"},
-			{"functions.memory_mib", "", "MiB that one call, or the instance that runs it, may use"},
+			{"functions.memory_mib", "", "MiB that one call, or the instance that runs it, may use; at most half of what its sandbox may"},
 			{"functions.max_host_requests", "", "host service requests that a function may have under way"},
 		}},
 		{"Host services", []row{
