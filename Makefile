@@ -47,6 +47,13 @@ NEEDS := git:git g++:g++ /etc/ssl/certs/ca-certificates.crt:ca-certificates
 # What only tests need: a Rust that compiles to WebAssembly, for the functions that are written in it.
 TEST_NEEDS := rustc:rustc cargo:cargo wasm-ld:lld /usr/lib/rustlib/wasm32-wasi:libstd-rust-dev-wasm32
 
+# Container images run in sandboxes with a network, which take root: then one is made of a Debian, and
+# debootstrap makes that.
+ifeq ($(firstword $(subst -, ,$(HOST)))-$(shell id -u),linux-0)
+TEST_NEEDS += debootstrap:debootstrap
+DEBIAN     := bin/debian.tar
+endif
+
 ##@ Build
 
 .PHONY: help
@@ -128,7 +135,7 @@ $(CROSSES): cross-%:
 # The report shows failures in full, then the skipped tests, of which each must be listed in
 # .ci/skips, and ends with the closing lines of go test itself. All events stay in bin/test.json.
 .PHONY: test
-test: deps test-deps build bin/tools/nats bin/tools/testreport ## Run all tests, with the race detector
+test: deps test-deps build bin/tools/nats bin/tools/testreport $(DEBIAN) ## Run all tests, with the race detector
 	$(GO) test -json -race -shuffle=on -timeout $(TIMEOUT) -p $(PARALLEL) $(TESTFLAGS) $(PKGS) \
 	  | tee bin/test.json | bin/tools/testreport -skips .ci/skips
 
@@ -169,6 +176,10 @@ bin/tools/gofumpt bin/tools/staticcheck bin/tools/nats: tools/go.mod tools/go.su
 .PHONY: bin/tools/testreport
 bin/tools/testreport:
 	@CGO_ENABLED=0 $(BUILD) -o $@ ./internal/testreport
+
+bin/debian.tar: scripts/debian | test-deps
+	@mkdir -p bin
+	scripts/debian $@
 
 .PHONY: deps
 deps: ## Install what is missing of the system (as root, on Debian), or say how to

@@ -22,9 +22,11 @@ import (
 // A node has an Egress, too, and a connection must pass both: a workload can narrow what its node allows,
 // and never widen it. Without an Allow list of its own it has all that its node allows.
 //
-// Names work by way of the name server that the workload is given. A name stands for the addresses that
-// this server answered with; one that is denied on all ports, or that no list allows while it allows names
-// alone, does not resolve. To deny a name does not keep a workload from an address that it knows by other
+// Names work by way of the name server that the workload is given. A name stands for the public addresses
+// that this server answered with. It resolves if it is not denied on all ports and each list of Allow that
+// there is has a rule about it, "*" or "0.0.0.0/0", with whatever ports: rules about other networks and
+// addresses allow no names. Who reaches a private service by its name needs two rules, for the name and for
+// the address. To deny a name does not keep a workload from an address that it knows by other
 // means: to be sure, allow the few instead. Rules about IPv6 are for nothing where workloads have none.
 type Egress struct {
 	Allow []string `json:"allow,omitempty"`

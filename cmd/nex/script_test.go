@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,12 @@ func buildRunsc(dir string) error {
 //	gone TEXT             wait until no process has the text among its arguments
 //	agents-gone DIR       wait until no agent of the node with that data directory runs
 //
+// and, for images, on the condition [debian] that there is a Debian to make one of,
+//
+//	images                start registries with images, and set REGISTRY, PRIVATE and DIGEST; make
+//	                      the OCI layout layout and the archive echo.tar
+//	debian DIR            make an OCI layout of a Debian that starts what its arguments say
+//
 // LEVEL is the level of their sandboxes and UNSAFE what the tag nex.unsafe is. The folder of the examples is EXAMPLES; those in WebAssembly are in the files that WASM_ECHO, for
 // examples/wasm-rust, WASM_COUNTER_GO and WASM_COUNTER_RUST name. WEB_HOOK is a web server on 127.0.0.1
 // that answers each POST with status 201.
@@ -87,11 +94,15 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files = slices.DeleteFunc(files, func(path string) bool { return strings.HasPrefix(filepath.Base(path), imageScripts) })
 	runScripts(t, files, map[string]string{"SANDBOX_FLAG": "--no-sandbox", "LEVEL": "none", "UNSAFE": "true"})
 }
 
+// imageScripts begins the names of scripts about images, which run in sandboxes alone.
+const imageScripts = "oci"
+
 // TestScriptsInSandboxes runs those of the scripts again in which workloads do something, with each
-// workload in a sandbox: they behave as without.
+// workload in a sandbox: they behave as without. Those about images it runs for the first time.
 func TestScriptsInSandboxes(t *testing.T) {
 	if !nextest.Sandboxed() {
 		t.Skip("sandboxes with a network need linux and root")
@@ -99,7 +110,7 @@ func TestScriptsInSandboxes(t *testing.T) {
 	var files []string
 	for _, name := range []string{
 		"devrun", "examples", "function", "function_bundle", "function_connection", "function_host", "function_kill",
-		"function_look", "function_namespace", "function_slow", "function_wasm", "restart", "run", "session",
+		"function_look", "function_namespace", "function_slow", "function_wasm", "oci", "oci_debian", "restart", "run", "session",
 	} {
 		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
 	}
@@ -146,7 +157,10 @@ func runScripts(t *testing.T, files []string, given map[string]string) {
 			"capture":     capture,
 			"gone":        gone,
 			"agents-gone": agentsGone,
+			"images":      images,
+			"debian":      debian,
 		},
+		Condition:           condition,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})

@@ -139,7 +139,7 @@ func (a *agent) await(ctx context.Context) (work, error) {
 		case d := <-a.deploys:
 			w, err := a.start(ctx, d.Deploy)
 			if err == nil {
-				d.reply <- agentlink.DeployReply{PID: w.pid()}
+				d.reply <- w.reply()
 				return w, nil
 			}
 			// What becomes of an agent without a workload is the node's decision.

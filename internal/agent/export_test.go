@@ -12,5 +12,6 @@ func SetWasmLoader(l function.Loader) { loaders[nex.TypeWasm] = l }
 var (
 	LookIn           = lookIn
 	ImageEnvironment = imageEnvironment
+	ImageProblem     = imageProblem
 	StopSignal       = stopSignal
 )

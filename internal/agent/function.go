@@ -35,6 +35,10 @@ type functionWork struct {
 	leaving  bool           // no more are taken
 	calls    sync.WaitGroup // those that were taken and are not answered yet
 
+	compiled []byte // what the node is given; nil if there is nothing
+	give     func(ctx context.Context, compiled []byte) error
+	giving   sync.WaitGroup
+
 	pump    *logpump.Pump
 	printed chan struct{} // closed when nothing more is printed
 	logged  chan struct{} // closed when the function's log has been sent
@@ -52,6 +56,7 @@ func (a *agent) load(ctx context.Context, d agentlink.Deploy, load function.Load
 		memory:  newMemoryWatch(d.Function.ProcessBytes, a.conn.Usage),
 		queue:   make(chan queuedCall, d.Function.Concurrency+d.Function.Queue),
 		stuck:   make(chan struct{}, 1),
+		give:    a.conn.SendCompiled,
 		pump:    logpump.New(d.WorkloadID, a.conn.Logs),
 		printed: make(chan struct{}),
 		logged:  make(chan struct{}),
@@ -97,6 +102,9 @@ func (f *functionWork) open(ctx context.Context, a *agent, d agentlink.Deploy, l
 	runtime, err := loadWithin(ctx, load, a.functionConfig(d, f.print))
 	if err == nil {
 		f.runtime = runtime
+		if c, ok := runtime.(function.Compiler); ok {
+			f.compiled = c.Compiled()
+		}
 		return nil
 	}
 	code := nex.CodeStartFailed
@@ -147,12 +155,21 @@ func loadWithin(ctx context.Context, load function.Loader, cfg function.Config) 
 	return nil, context.Cause(ctx)
 }
 
+// giveCompiled gives the node what was compiled, beside the first calls.
+func (f *functionWork) giveCompiled() {
+	compiled := f.compiled
+	f.compiled = nil
+	if err := f.give(f.ctx, compiled); err != nil && f.ctx.Err() == nil {
+		f.log.Warn("the next agent will have to compile the function again", attrError, err)
+	}
+}
+
 func (a *agent) functionConfig(d agentlink.Deploy, print func(function.LogLine)) function.Config {
 	return function.Config{
 		Name: d.Name, Namespace: d.Namespace, ID: d.WorkloadID, Path: d.Path,
 		Environment: a.functionEnvironment(d),
 		Concurrency: d.Function.Concurrency, MemoryBytes: d.Function.MemoryBytes,
-		MaxResultBytes: min(d.Function.MaxResultBytes, agentlink.MaxPayloadBytes), CacheDir: d.Function.CacheDir,
+		MaxResultBytes: min(d.Function.MaxResultBytes, agentlink.MaxPayloadBytes), Compiled: d.Function.Compiled, KeepCompiled: agentlink.MaxCompiledBytes,
 		Host: a.conn, Log: print,
 	}
 }
@@ -170,8 +187,10 @@ func (f *functionWork) carryLog() {
 	f.pump.RunUntil(f.printed)
 }
 
-// pid implements work.
-func (f *functionWork) pid() int { return os.Getpid() }
+// reply implements work.
+func (f *functionWork) reply() agentlink.DeployReply {
+	return agentlink.DeployReply{PID: os.Getpid(), Compiled: f.compiled != nil}
+}
 
 // errMemory is why a function has to go that takes too much.
 var errMemory = errors.New("it takes more memory than the function may have")
@@ -193,6 +212,9 @@ type ending struct {
 
 // attend implements work.
 func (f *functionWork) attend(ctx context.Context, stops <-chan time.Duration) (nex.Exit, error) {
+	if f.compiled != nil {
+		f.giving.Go(f.giveCompiled)
+	}
 	end := f.await(ctx, stops)
 	f.leave()
 	f.cancel(end.calls)
@@ -202,6 +224,7 @@ func (f *functionWork) attend(ctx context.Context, stops <-chan time.Duration) (
 	f.printError(end.line)
 	f.drain()
 	f.memory.close()
+	f.giving.Wait()
 	f.log.Info("function ended", "exit", end.exit.String())
 	return end.exit, end.err
 }

@@ -64,7 +64,7 @@ func TestFunctionWebAssembly(t *testing.T) {
 	n := startAgent(t)
 	d := n.function(nex.TypeWasm, module)
 	d.Environment = map[string]string{"GIVEN": "yes"}
-	d.Function.CacheDir = filepath.Join(n.dir, "compiled")
+	d.Function.Compiled = filepath.Join(n.dir, "compiled")
 	compile(t, d)
 	n.load(d)
 	a := n.trigger(agentlink.Trigger{Subject: "echo", Timeout: patience, Payload: allBytes(), Header: function.Header{"Key": {"one"}}}).answer()
@@ -81,18 +81,21 @@ func TestFunctionWebAssembly(t *testing.T) {
 	n.awaitExit()
 }
 
-// compile puts the compiled function into its cache. On a busy machine and with the race detector that
-// takes longer than an agent has for it.
+// compile makes the file with what is compiled of the function. On a busy machine and with the race detector
+// that takes longer than an agent has for it.
 func compile(t *testing.T, d agentlink.Deploy) {
 	t.Helper()
 	r, err := wasm.Load(t.Context(), function.Config{
-		Name: d.Name, Path: d.Path, Concurrency: 1, MemoryBytes: d.Function.MemoryBytes, MaxResultBytes: 1, CacheDir: d.Function.CacheDir,
-		Log: func(function.LogLine) {},
+		Name: d.Name, Path: d.Path, Concurrency: 1, MemoryBytes: d.Function.MemoryBytes, MaxResultBytes: 1,
+		KeepCompiled: agentlink.MaxCompiledBytes, Log: func(function.LogLine) {},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Close()
+	defer r.Close()
+	if err := os.WriteFile(d.Function.Compiled, r.(function.Compiler).Compiled(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // environment is what the environment of a function with these variables is, as lines.

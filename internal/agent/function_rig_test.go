@@ -5,6 +5,8 @@ package agent_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -151,20 +153,52 @@ func (n *node) listen() {
 		}
 	})
 	serving.Go(func() {
-		conn, err := n.socket.Accept()
-		if err != nil {
-			return // no function
+		for {
+			conn, err := n.socket.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { n.serve(conn) })
 		}
-		n.serveCalls(conn)
 	})
 }
 
-func (n *node) serveCalls(conn net.Conn) {
+// serve serves a connection of the agent.
+func (n *node) serve(conn net.Conn) {
+	defer conn.Close()
 	purpose, said, err := agentlink.AcceptHello(conn)
-	if err != nil || purpose != agentlink.PurposeCalls || said != token {
+	switch {
+	case err != nil || said != token:
 		n.t.Errorf("the agent says hello %c %q: %v", purpose, said, err)
+	case purpose == agentlink.PurposeCompiled:
+		n.serveCompiled(conn)
+	case purpose == agentlink.PurposeCalls && n.stream.Load() == nil:
+		n.serveCalls(conn)
+	default:
+		n.t.Errorf("the agent makes a connection for %c", purpose)
 	}
-	s := agentlink.NewStream(conn)
+}
+
+// serveCompiled takes what the agent has compiled, when the test lets it.
+func (n *node) serveCompiled(conn net.Conn) {
+	if n.holdCompiled != nil {
+		<-n.holdCompiled
+	}
+	err := agentlink.TakeCompiled(conn, func(r io.Reader, _ int64) error {
+		content, err := io.ReadAll(r)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.compiled = append(n.compiled, content)
+		n.announce()
+		return err
+	})
+	if err != nil && n.holdCompiled == nil {
+		n.t.Errorf("the agent gives what it has compiled: %v", err)
+	}
+}
+
+func (n *node) serveCalls(conn net.Conn) {
+	s := agentlink.NewStream(conn, math.MaxInt)
 	defer s.Close()
 	n.stream.Store(s)
 	if _, err := conn.Write([]byte{agentlink.HelloTaken}); err != nil {

@@ -3,9 +3,11 @@
 package agent_test
 
 import (
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -36,18 +38,38 @@ func TestLookIn(t *testing.T) {
 		want    string // empty: an error
 	}{
 		{"first that can be run", []string{"X=1", search}, "prog", dir + "/b/prog"},
-		{"absolute", nil, "/anything", "/anything"},
-		{"relative", nil, "./anything", "./anything"},
-		{"below", nil, "bin/anything", "bin/anything"},
+		{"absolute", nil, dir + "/a/prog", dir + "/a/prog"},
+		{"absolute, not there", nil, dir + "/nothing", ""},
+		{"relative", nil, "./b/prog", "./b/prog"},
+		{"below", nil, "b/prog", "b/prog"},
+		{"relative, not there", nil, "./prog", ""},
 		{"no PATH", nil, "prog", ""},
 		{"empty PATH", []string{"PATH="}, "prog", ""},
 		{"not there", []string{search}, "other", ""},
 		{"a directory", []string{search}, "directory", ""},
 		{"nothing", []string{search}, "", ""},
 	} {
-		got, err := agent.LookIn(c.env, c.program)
+		got, err := agent.LookIn(c.env, dir, c.program)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s: %q, %v, want %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestImageProblem(t *testing.T) {
+	t.Parallel()
+	i := &agentlink.Image{Command: []string{"/bin/prog", "x"}, Dir: "/home/app", UID: 7}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&fs.PathError{Op: "chdir", Path: i.Dir, Err: syscall.EACCES}, "user 7 of its image cannot be in the working directory /home/app: permission denied"},
+		{&fs.PathError{Op: "fork/exec", Path: "/bin/prog", Err: syscall.EACCES}, "user 7 of its image may not execute /bin/prog"},
+		{&fs.PathError{Op: "fork/exec", Path: "/bin/prog", Err: syscall.ENOENT}, "its image lacks a file that /bin/prog needs"},
+		{&fs.PathError{Op: "fork/exec", Path: "/bin/prog", Err: syscall.ENOEXEC}, "exec format error"},
+	} {
+		if got := agent.ImageProblem(i, c.err); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type memoryWatch struct {
 
 	// What follows belongs to run.
 	reported time.Time
+	use      memoryUse
 }
 
 // newMemoryWatch starts a watch; the caller closes it.
@@ -87,14 +88,14 @@ func (m *memoryWatch) look() bool {
 		case <-m.stop:
 			return true
 		}
-		private, resident := memoryUse()
+		private := m.use.private(m.most)
 		if m.most > 0 && private > m.most {
 			return false
 		}
 		idle := m.active.Load() == 0
 		if time.Since(m.reported) >= reportEvery {
 			m.reported = time.Now()
-			_ = m.report(agentlink.Usage{MemoryBytes: resident}) // the link's end is noticed elsewhere
+			_ = m.report(agentlink.Usage{MemoryBytes: private}) // the link's end is noticed elsewhere
 		}
 		if idle {
 			return true

@@ -65,6 +65,8 @@ type node struct {
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer // read it when ended is closed
 	ended  chan struct{}
+	// holdCompiled, if a test sets it, is closed before the node takes what was compiled.
+	holdCompiled chan struct{}
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when the agent has said something or ended
@@ -73,9 +75,11 @@ type node struct {
 	exits   []nex.Exit
 	usage   []agentlink.Usage
 	asked   []hostRequest
-	calls   uint64                      // number of the last one
-	answers map[uint64]agentlink.Answer // by the number of the call
-	strays  []agentlink.Answer          // to what was no call
+	// compiled is what the agent has given of compiled code.
+	compiled [][]byte
+	calls    uint64                      // number of the last one
+	answers  map[uint64]agentlink.Answer // by the number of the call
+	strays   []agentlink.Answer          // to what was no call
 }
 
 // startAgent starts an agent and returns when it has introduced itself. Edits change its process.

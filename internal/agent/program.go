@@ -12,6 +12,7 @@ import (
 	"github.com/nex-engine/nex/internal/agent/logpump"
 	"github.com/nex-engine/nex/internal/agent/oom"
 	"github.com/nex-engine/nex/internal/agent/runas"
+	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/proctree"
 )
 
@@ -106,7 +107,7 @@ func (p *program) pump(pump *logpump.Pump) {
 
 var _ work = (*program)(nil)
 
-func (p *program) pid() int { return p.tree.PID() }
+func (p *program) reply() agentlink.DeployReply { return agentlink.DeployReply{PID: p.tree.PID()} }
 
 // attend implements work.
 func (p *program) attend(ctx context.Context, stops <-chan time.Duration) (nex.Exit, error) {

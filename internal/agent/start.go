@@ -55,17 +55,18 @@ func (a *agent) execute(d agentlink.Deploy, env []string) (work, error) {
 		Env:  env,
 		Dir:  a.cfg.WorkDir,
 	}
-	user, stop := a.cfg.User, ""
+	user, stop, problem := a.cfg.User, "", startProblem
 	if d.Type == nex.TypeOCI {
 		var err error
 		if cmd, user, err = a.imageCommand(d, env); err != nil {
 			return nil, err
 		}
 		stop = d.Image.StopSignal
+		problem = func(err error) string { return imageProblem(d.Image, err) }
 	}
 	p, err := a.launch(cmd, user, d.WorkloadID)
 	if err != nil {
-		return nil, nex.Errorf(nex.CodeStartFailed, "workload %s could not be started: %s", d.Name, startProblem(err))
+		return nil, nex.Errorf(nex.CodeStartFailed, "workload %s could not be started: %s", d.Name, problem(err))
 	}
 	p.stop = stopSignal(stop)
 	a.cfg.Logger.Info("workload started", attrWorkload, d.WorkloadID, attrPID, p.tree.PID())

@@ -5,12 +5,13 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
 )
 
 // work is a workload that runs: a program, or a function that answers calls.
 type work interface {
-	// pid is the process that it runs in, as the agent sees it.
-	pid() int
+	// reply is the answer to the Deploy.
+	reply() agentlink.DeployReply
 	// attend stays with it until nothing of it is left and its log is sent, and says how it ended. It
 	// stops it when a grace period comes from stops, and kills it when ctx ends, which is the only
 	// thing that it returns as an error.

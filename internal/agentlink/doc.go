@@ -16,7 +16,7 @@
 //
 // Calls of functions and their answers have a connection of their own, a [Stream] on a unix socket,
 // because there they cost the least. By the same socket the NATS server is reached from sandboxes that
-// have no network.
+// have no network, and the node is given compiled code.
 //
 // Calls and host service requests are binary frames, see [AppendTrigger] and [AppendHostRequest]; all
 // other messages are JSON. Both ends bound what they accept; the decoders are pure and fuzzed.

@@ -86,14 +86,17 @@ type Function struct {
 	ProcessBytes int64 `json:"process_bytes,omitempty"`
 	// MaxResultBytes bounds the payload of a result.
 	MaxResultBytes int `json:"max_result_bytes"`
-	// CacheDir is where compiled code may be kept, as the agent sees it; empty means nowhere.
-	CacheDir string `json:"cache_dir,omitempty"`
+	// Compiled is a file with what an earlier agent has compiled of the artifact, as the agent sees it; empty
+	// means that there is none.
+	Compiled string `json:"compiled,omitempty"`
 }
 
 // DeployReply says whether the workload runs.
 type DeployReply struct {
 	// PID is the program's process id as the agent sees it, the agent's own for a function.
 	PID int `json:"pid,omitempty"`
+	// Compiled says that the agent is going to give the node what it had to compile: [Conn.SendCompiled].
+	Compiled bool `json:"compiled,omitempty"`
 	// Error is set when the workload does not run.
 	Error string   `json:"error,omitempty"`
 	Code  nex.Code `json:"code,omitempty"`
@@ -112,7 +115,7 @@ type Exited struct {
 
 // Usage says how much memory the agent of a function uses.
 type Usage struct {
-	MemoryBytes int64 `json:"memory_bytes"` // resident
+	MemoryBytes int64 `json:"memory_bytes"` // resident, without that of files
 }
 
 // Decode parses a message of either end.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"time"
 )
@@ -11,19 +12,22 @@ import (
 // SocketName is the unix socket in the directory of an agent's link.
 //
 // Who connects says hello first: one byte for what the connection is for, then the token of the
-// Bootstrap. The node answers a connection for calls with one byte, HelloTaken, when calls can come.
+// Bootstrap. The node answers a connection for calls with one byte, HelloTaken, when calls can come, and one
+// for compiled code when that can.
 const SocketName = "link.sock"
 
 // What a connection is for.
 const (
 	PurposeNATS  byte = 'N' // the internal NATS server
 	PurposeCalls byte = 'C' // a [Stream]
+	// PurposeCompiled is to give the node compiled code: [Conn.SendCompiled].
+	PurposeCompiled byte = 'K'
 )
 
 // TokenBytes is the length of a token.
 const TokenBytes = 26
 
-// HelloTaken is the node's answer to the hello of a connection for calls.
+// HelloTaken is the node's answer to the hello of a connection for calls, or for compiled code.
 const HelloTaken byte = '+'
 
 // helloTimeout bounds what both ends need for the hello.
@@ -85,17 +89,13 @@ func connectCalls(b Bootstrap) (*Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to node for calls: %w", err)
 	}
-	taken := make([]byte, 1)
 	_ = conn.SetReadDeadline(time.Now().Add(helloTimeout))
-	if _, err = io.ReadFull(conn, taken); err == nil && taken[0] != HelloTaken {
-		err = errors.New("the node refused")
-	}
-	if err != nil {
+	if err := awaitTaken(conn); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to node for calls: %w", err)
 	}
 	_ = conn.SetReadDeadline(time.Time{})
-	return NewStream(conn), nil
+	return NewStream(conn, math.MaxInt), nil // what waits is bounded by the calls under way
 }
 
 // natsDialer lets a NATS client connect by the socket.

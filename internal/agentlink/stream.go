@@ -35,8 +35,11 @@ type Stream struct {
 	wake    chan struct{} // has a token when there is something to write, or to end
 	written chan struct{} // closed when nothing more is written
 
+	most int // bytes that may wait to be written
+
 	mu      sync.Mutex
 	out     *[]byte // frames that wait to be written; nil when none do
+	syncs   bool    // a KindSync is among them
 	writing bool    // somebody is writing what waited before
 	closed  bool
 }
@@ -63,9 +66,13 @@ const (
 // batches are buffers between their uses, of all streams.
 var batches = sync.Pool{New: func() any { return new([]byte) }}
 
-// NewStream makes a Stream of a connection, which it then owns. The caller closes the Stream.
-func NewStream(conn net.Conn) *Stream {
-	s := &Stream{conn: conn, raw: newRawWriter(conn), wake: make(chan struct{}, 1), written: make(chan struct{})}
+// NewStream makes a Stream of a connection, which it then owns. The caller closes the Stream. It ends by
+// itself when the other end lets more than most bytes wait, which is at least [MaxFrameBytes].
+func NewStream(conn net.Conn, most int) *Stream {
+	s := &Stream{
+		conn: conn, raw: newRawWriter(conn), most: max(most, MaxFrameBytes+frameHead),
+		wake: make(chan struct{}, 1), written: make(chan struct{}),
+	}
 	go s.write() // ends with Close, or with the connection
 	return s
 }
@@ -81,7 +88,7 @@ func (s *Stream) SendAnswer(a Answer, last bool) error {
 	return s.send(KindAnswer, last, func(b []byte) []byte { return AppendAnswer(b, a) })
 }
 
-// SendSync sends a frame of kind KindSync; it does not wait for that.
+// SendSync sends a frame of kind KindSync, unless one waits to be sent already; it does not wait for that.
 func (s *Stream) SendSync() error {
 	return s.send(KindSync, false, func(b []byte) []byte { return b })
 }
@@ -91,6 +98,12 @@ func (s *Stream) send(kind Kind, now bool, body func([]byte) []byte) error {
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrStreamClosed
+	}
+	if kind == KindSync {
+		if s.syncs {
+			return nil
+		}
+		s.syncs = true
 	}
 	first := s.out == nil
 	if first {
@@ -107,6 +120,12 @@ func (s *Stream) send(kind Kind, now bool, body func([]byte) []byte) error {
 		return ErrFrameTooLarge
 	}
 	binary.BigEndian.PutUint32((*s.out)[start:], uint32(size+1))
+	if len(*s.out) > s.most { // the other end does not read
+		s.closed, s.out = true, nil
+		s.conn.Close()
+		s.signal()
+		return ErrStreamClosed
+	}
 	if first && !s.writing && !(now && s.writeNowLocked()) {
 		s.signal()
 	}
@@ -125,7 +144,7 @@ func (s *Stream) writeNowLocked() bool {
 		return false
 	}
 	recycle(s.out)
-	s.out = nil
+	s.out, s.syncs = nil, false
 	return true
 }
 
@@ -168,7 +187,7 @@ func (s *Stream) write() {
 func (s *Stream) take() (batch *[]byte, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	batch, s.out = s.out, nil
+	batch, s.out, s.syncs = s.out, nil, false
 	s.writing = batch != nil
 	return batch, s.closed
 }

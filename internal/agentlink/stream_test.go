@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"path/filepath"
 	"testing"
@@ -41,8 +42,9 @@ func TestStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := ends()
-			from, to := agentlink.NewStream(a), agentlink.NewStream(b)
+			from, to := agentlink.NewStream(a, math.MaxInt), agentlink.NewStream(b, math.MaxInt)
 			defer to.Close()
+			taken := make(chan struct{})
 			sizes := []int{0, 1, 16, 70 << 10, 3 << 20, 5, agentlink.MaxPayloadBytes, 0}
 			go func() {
 				for i, size := range sizes {
@@ -53,12 +55,14 @@ func TestStream(t *testing.T) {
 				if err := from.SendSync(); err != nil {
 					t.Error(err)
 				}
+				<-taken // Close waits for a moment only
 				from.Close()
 			}()
 			next, synced := 0, false
 			err := to.Receive(func(kind agentlink.Kind, body []byte) {
 				if kind == agentlink.KindSync {
 					synced = true
+					close(taken)
 					return
 				}
 				a, err := agentlink.ParseAnswer(body)
@@ -77,7 +81,7 @@ func TestStream(t *testing.T) {
 func TestStreamRefuses(t *testing.T) {
 	t.Parallel()
 	a, b := sockets(t)
-	s, other := agentlink.NewStream(a), agentlink.NewStream(b)
+	s, other := agentlink.NewStream(a, math.MaxInt), agentlink.NewStream(b, math.MaxInt)
 	defer other.Close()
 	huge := make([]byte, agentlink.MaxFrameBytes)
 	if err := s.SendAnswer(agentlink.Answer{Payload: huge}, true); !errors.Is(err, agentlink.ErrFrameTooLarge) {
@@ -97,7 +101,7 @@ func TestStreamRefuses(t *testing.T) {
 func TestStreamThatStalls(t *testing.T) {
 	t.Parallel()
 	a, _ := sockets(t)
-	s := agentlink.NewStream(a)
+	s := agentlink.NewStream(a, math.MaxInt)
 	for range 4 {
 		if err := s.SendAnswer(agentlink.Answer{Payload: make([]byte, agentlink.MaxPayloadBytes)}, true); err != nil {
 			t.Fatal(err)
@@ -115,6 +119,44 @@ func TestStreamThatStalls(t *testing.T) {
 	}
 }
 
+// An end that reads nothing ends the stream, instead of letting the memory of the other grow.
+func TestStreamIsBounded(t *testing.T) {
+	t.Parallel()
+	a, _ := sockets(t)
+	s := agentlink.NewStream(a, 1)
+	defer s.Close()
+	for sent := 0; ; sent += 1 << 20 {
+		if err := s.SendAnswer(agentlink.Answer{Payload: make([]byte, 1<<20)}, false); errors.Is(err, agentlink.ErrStreamClosed) {
+			break
+		}
+		if sent > 4*agentlink.MaxFrameBytes {
+			t.Fatal("the stream goes on although nobody reads")
+		}
+	}
+	if err := s.Receive(func(agentlink.Kind, []byte) {}); err == nil {
+		t.Error("Receive ends without a reason")
+	}
+}
+
+// Questions whether all was taken are answered once for all that wait.
+func TestSyncsAreFew(t *testing.T) {
+	t.Parallel()
+	a, b := net.Pipe() // takes nothing until it is read
+	s, other := agentlink.NewStream(a, math.MaxInt), agentlink.NewStream(b, math.MaxInt)
+	defer other.Close()
+	for range 1000 {
+		if err := s.SendSync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go s.Close()
+	syncs := 0
+	_ = other.Receive(func(agentlink.Kind, []byte) { syncs++ })
+	if syncs < 1 || syncs > 2 {
+		t.Errorf("%d syncs arrived, want one, or two", syncs)
+	}
+}
+
 // FuzzStream: no bytes make Receive panic, and what it takes is no larger than what came.
 func FuzzStream(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 'S', 0, 0, 0, 3, 'A', 1, 2})
@@ -123,7 +165,7 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte{0, 0x70, 0, 0, 'T', 1})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		a, b := net.Pipe()
-		s := agentlink.NewStream(b)
+		s := agentlink.NewStream(b, math.MaxInt)
 		go func() {
 			_, _ = a.Write(in)
 			a.Close()

@@ -1,7 +1,6 @@
 package artifact
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +9,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // Defaults of a [Config].
@@ -61,20 +60,12 @@ type Cache struct {
 	sources sources
 	// newPartial makes the file that a download is written to. Tests replace it.
 	newPartial func(dir string) (partialFile, error)
-
-	ctx     context.Context // ends with the cache
-	cancel  context.CancelCauseFunc
-	running sync.WaitGroup // downloads
-
-	// files is held while a file gets or loses its final name, so that an eviction cannot remove
-	// what a download has just put there. It is locked before mu.
-	files sync.Mutex
-
-	mu      sync.Mutex
-	closed  bool
-	index   index
-	flights map[string]*flight // by digest
+	index      *castore.Index[struct{}]
 }
+
+// entry is a file in the index. It is checked when this process has seen that its content matches the
+// digest.
+type entry = castore.Entry[struct{}]
 
 // Open opens or creates the cache in cfg.Dir. It removes what downloads of an earlier process left
 // behind and takes over its complete files; their content is verified when they are first used.
@@ -99,7 +90,7 @@ func Open(cfg Config) (*Cache, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	dir, err := prepareDir(cfg.Dir)
+	dir, err := castore.PrepareDir(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open artifact cache: %w", err)
 	}
@@ -109,47 +100,21 @@ func Open(cfg Config) (*Cache, error) {
 		log:        cfg.Logger,
 		sources:    newSources(cfg),
 		newPartial: createPartial,
-		index:      newIndex(cfg.MaxBytes),
-		flights:    make(map[string]*flight),
 	}
+	c.index = castore.NewIndex[struct{}](castore.Config{Limit: cfg.MaxBytes, Remove: c.removeFile})
 	if err := c.load(); err != nil {
 		return nil, fmt.Errorf("open artifact cache: %w", err)
 	}
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
-	c.evict()
+	c.index.Evict()
 	return c, nil
 }
 
 // Close ends the downloads and waits until nothing of them is left. Files that were handed out stay
 // where they are. Everything else fails after Close, except Release.
 func (c *Cache) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	c.cancel(errClosed)
-	c.running.Wait()
+	c.index.Close(errClosed)
 	c.sources.close()
 	return nil
-}
-
-// prepareDir makes the directory and returns its absolute path.
-func prepareDir(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", err
-	}
-	// Windows has no such bits.
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return "", fmt.Errorf("other users can write to %s: chmod it to 700", dir)
-	}
-	return dir, nil
 }
 
 // load removes partial downloads and indexes complete files by when they were last used.
@@ -165,7 +130,7 @@ func (c *Cache) load() error {
 			if err := os.Remove(filepath.Join(c.dir, e.Name())); err != nil {
 				return fmt.Errorf("remove a partial download: %w", err)
 			}
-		case isDigest(e.Name()) && e.Type().IsRegular():
+		case castore.IsDigest(e.Name()) && e.Type().IsRegular():
 			info, err := e.Info()
 			if err != nil {
 				return err
@@ -175,46 +140,17 @@ func (c *Cache) load() error {
 	}
 	slices.SortFunc(found, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
 	for _, info := range found {
-		c.index.put(info.Name(), info.Size())
+		c.index.Add(info.Name(), info.Size(), struct{}{})
 	}
 	return nil
 }
 
-// evict removes files that nobody uses, least recently used first, until the limit is kept.
-func (c *Cache) evict() {
-	c.files.Lock()
-	defer c.files.Unlock()
-	for {
-		c.mu.Lock()
-		victim := c.index.victim()
-		if victim != nil {
-			c.index.remove(victim)
-		}
-		c.mu.Unlock()
-		if victim == nil {
-			return
-		}
-		c.removeFile(victim.digest)
-	}
-}
-
-// discard removes an entry whose file is damaged or gone, and the file.
-func (c *Cache) discard(e *entry) {
-	c.files.Lock()
-	defer c.files.Unlock()
-	c.mu.Lock()
-	current := c.index.remove(e)
-	c.mu.Unlock()
-	if current { // else its name belongs to a newer file by now
-		c.removeFile(e.digest)
-	}
-}
-
-// removeFile removes a file that is no longer in the index. The caller holds c.files.
-func (c *Cache) removeFile(digest string) {
+// removeFile removes a file that is no longer in the index. That is quick: there is nothing left to do.
+func (c *Cache) removeFile(digest string) (rest func()) {
 	if err := os.Remove(c.path(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.log.Warn("cannot remove a file of the artifact cache", "digest", digest, "error", err)
 	}
+	return nil
 }
 
 // removePartial removes a download that is not wanted.

@@ -92,27 +92,16 @@ func checkContent(ref Ref, m meta, digest string) error {
 
 // commit gives a complete file its name and returns its entry with one pin.
 func (c *Cache) commit(ref Ref, partial, digest string, size int64) (*entry, error) {
-	c.files.Lock()
-	defer c.files.Unlock()
-	c.mu.Lock()
-	e := c.index.entries[digest]
-	known := e != nil && e.verified
-	c.mu.Unlock()
-	if known && c.intact(e) { // somebody may be using it
-		c.removePartial(partial)
-	} else {
-		if err := os.Rename(partial, c.path(digest)); err != nil {
-			return nil, notStored(ref, err)
+	return c.index.Place(digest, size, struct{}{}, func(there *entry) error {
+		if there != nil && c.intact(there) { // somebody may be using it
+			c.removePartial(partial)
+			return nil
 		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e == nil || e.size != size {
-		e = c.index.put(digest, size)
-	}
-	e.verified = true
-	c.index.pin(e)
-	return e, nil
+		if err := os.Rename(partial, c.path(digest)); err != nil {
+			return notStored(ref, err)
+		}
+		return nil
+	})
 }
 
 // sink is a file that is hashed while it is written. It keeps its own error apart from those of

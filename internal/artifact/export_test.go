@@ -22,13 +22,6 @@ func (c *Cache) WrapPartials(wrap func(PartialFile) PartialFile) {
 }
 
 // Waiters is how many callers wait for a digest.
-func (c *Cache) Waiters(digest string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f := c.flights[digest]; f != nil {
-		return f.waiters
-	}
-	return 0
-}
+func (c *Cache) Waiters(digest string) int { return c.index.Waiters(digest) }
 
 var ObjectDigest = objectDigest

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // failure is a nex.Error whose cause is in the chain too.
@@ -54,7 +55,7 @@ func gaveUp(ctx context.Context, ref Ref) error {
 
 // notStored is the failure of the node's own disk.
 func notStored(ref Ref, err error) error {
-	if isDiskFull(err) {
+	if castore.IsDiskFull(err) {
 		return fail(err, nex.CodeInternal, "artifact %s cannot be stored: the disk of the node's artifact cache is full: free space there", ref)
 	}
 	return fail(err, nex.CodeInternal, "artifact %s cannot be stored in the node's artifact cache: %v", ref, err)

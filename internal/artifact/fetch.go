@@ -2,8 +2,9 @@ package artifact
 
 import (
 	"context"
+	"errors"
 
-	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // Check finds out whether Fetch could succeed, without downloading: it refuses an artifact that is
@@ -14,8 +15,8 @@ func (c *Cache) Check(ctx context.Context, ref Ref) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if size, ok := c.cachedSize(ref.Digest); ok {
-		return size, ref.checkSize(size)
+	if e := c.index.Lookup(ref.Digest); e != nil {
+		return e.Size, ref.checkSize(e.Size)
 	}
 	m, err := src.stat(ctx)
 	if err == nil {
@@ -38,56 +39,26 @@ func (c *Cache) Fetch(ctx context.Context, ref Ref) (*File, error) {
 		return nil, err
 	}
 	for {
-		e, f, err := c.board(ref)
-		if err != nil {
+		e, err := c.index.Get(ctx, ref.Digest, ref.source(), func(ctx context.Context) (*entry, error) {
+			return c.obtain(ctx, ref)
+		})
+		switch {
+		case errors.Is(err, castore.ErrClosed):
+			return nil, unavailable(ref, errClosed)
+		case errors.Is(err, castore.ErrGaveUp):
+			return nil, gaveUp(ctx, ref)
+		case err != nil:
 			return nil, err
 		}
-		if e == nil {
-			e, err = c.wait(ctx, f, ref)
-			if err != nil && ctx.Err() == nil && !f.ref.sameSource(ref) {
-				continue // what failed was another's location or limit: try with one's own
-			}
-			if err != nil {
-				return nil, err
-			}
-		} else if !c.intact(e) {
-			c.discard(e)
-			c.unpin(e)
+		if !c.intact(e) {
+			c.index.Discard(e)
+			c.index.Unpin(e)
 			continue
 		}
-		if err := ref.checkSize(e.size); err != nil {
-			c.unpin(e)
+		if err := ref.checkSize(e.Size); err != nil {
+			c.index.Unpin(e)
 			return nil, err
 		}
 		return c.handle(e), nil
 	}
-}
-
-// cachedSize is the size of a file in the cache.
-func (c *Cache) cachedSize(digest string) (int64, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.index.entries[digest]; e != nil {
-		return e.size, true
-	}
-	return 0, false
-}
-
-// board returns the pinned entry of a verified file, or a flight that brings the artifact and
-// counts the caller among its waiters.
-func (c *Cache) board(ref Ref) (*entry, *flight, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, nil, fail(errClosed, nex.CodeArtifactUnavailable, "artifact %s is unavailable: %v", ref, errClosed)
-	}
-	if e := c.index.entries[ref.Digest]; e != nil && e.verified {
-		c.index.pin(e)
-		return e, nil, nil
-	}
-	if f := c.flights[ref.Digest]; f != nil {
-		f.waiters++
-		return nil, f, nil
-	}
-	return nil, c.takeOffLocked(ref), nil
 }

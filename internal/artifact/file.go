@@ -23,25 +23,14 @@ func (f *File) Release() { f.release() }
 
 // handle makes a File of an entry and takes over one of its pins.
 func (c *Cache) handle(e *entry) *File {
-	path := c.path(e.digest)
+	path := c.path(e.Digest)
 	// So that the next process knows the order of use. Without it eviction is less clever, no more.
 	now := time.Now()
 	_ = os.Chtimes(path, now, now)
 	return &File{
 		Path:    path,
-		Digest:  e.digest,
-		Size:    e.size,
-		release: sync.OnceFunc(func() { c.unpin(e) }),
-	}
-}
-
-// unpin ends a use, and evicts if that makes it possible to keep the limit.
-func (c *Cache) unpin(e *entry) {
-	c.mu.Lock()
-	e.pins--
-	evict := !c.closed && c.index.victim() != nil
-	c.mu.Unlock()
-	if evict {
-		c.evict()
+		Digest:  e.Digest,
+		Size:    e.Size,
+		release: sync.OnceFunc(func() { c.index.Unpin(e) }),
 	}
 }

@@ -1,12 +1,11 @@
 package artifact
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // Ref says which artifact is wanted and where it lies.
@@ -23,7 +22,7 @@ type Ref struct {
 
 // check refuses a Ref that is malformed.
 func (r Ref) check() error {
-	if r.Digest != "" && !isDigest(r.Digest) {
+	if r.Digest != "" && !castore.IsDigest(r.Digest) {
 		return nex.Errorf(nex.CodeInvalidRequest, "the artifact's digest is not a sha256 in lower-case hex")
 	}
 	if r.MaxBytes < 0 {
@@ -54,9 +53,9 @@ func (r Ref) checkDigest(digest string) error {
 	return nex.Errorf(nex.CodeDigestMismatch, "artifact %s has sha256 %s, not %s as the request says: sign the request with the digest of what lies there", r, digest, r.Digest)
 }
 
-// sameSource reports whether two fetches of the same digest would do the same.
-func (r Ref) sameSource(o Ref) bool {
-	return r.Location.String() == o.Location.String() && r.JSDomain == o.JSDomain && r.MaxBytes == o.MaxBytes
+// source is the same for two fetches of the same digest that would do the same. It can have secrets in it.
+func (r Ref) source() string {
+	return fmt.Sprintf("%s %s %d", r.Location.String(), r.JSDomain, r.MaxBytes)
 }
 
 // String is the location, without what could be secret in it.
@@ -67,11 +66,6 @@ func (r Ref) String() string {
 		l.RawQuery = "..."
 	}
 	return clip(l.String())
-}
-
-// isDigest reports whether s is a sha256 in lower-case hex, which is also a safe file name.
-func isDigest(s string) bool {
-	return len(s) == hex.EncodedLen(sha256.Size) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // clip shortens a string from outside for use in a message.

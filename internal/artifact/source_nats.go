@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // maxLinks bounds how many links lead to an object.
@@ -179,7 +180,7 @@ func objectDigest(s string) string {
 	if err != nil {
 		return ""
 	}
-	if h := hex.EncodeToString(sum); isDigest(h) {
+	if h := hex.EncodeToString(sum); castore.IsDigest(h) {
 		return h
 	}
 	return ""

@@ -9,42 +9,35 @@ import (
 )
 
 // verified returns the entry of a file that is in the cache already, with one pin, after reading
-// the whole file. A damaged file is removed; the entry is nil
-// then, as it is when there is none. An error means that ctx has ended.
+// the whole file. A damaged file is removed; the entry is nil then, as it is when there is none. An error
+// means that ctx has ended.
 func (c *Cache) verified(ctx context.Context, ref Ref) (*entry, error) {
-	c.mu.Lock()
-	e := c.index.entries[ref.Digest]
+	e, _ := c.index.Pin(ref.Digest)
 	if e == nil {
-		c.mu.Unlock()
 		return nil, nil
 	}
-	c.index.pin(e)
-	c.mu.Unlock()
-
 	if c.intact(e) && c.hashMatches(ctx, e) {
-		c.mu.Lock()
-		e.verified = true
-		c.mu.Unlock()
+		c.index.SetChecked(e)
 		return e, nil
 	}
-	defer c.unpin(e)
+	defer c.index.Unpin(e)
 	if ctx.Err() != nil {
 		return nil, unavailable(ref, context.Cause(ctx))
 	}
-	c.log.Warn("a file of the artifact cache was damaged; it is fetched again", "digest", e.digest)
-	c.discard(e)
+	c.log.Warn("a file of the artifact cache was damaged; it is fetched again", "digest", e.Digest)
+	c.index.Discard(e)
 	return nil, nil
 }
 
 // intact reports whether the file of an entry is still there with the size it had.
 func (c *Cache) intact(e *entry) bool {
-	info, err := os.Lstat(c.path(e.digest))
-	return err == nil && info.Mode().IsRegular() && info.Size() == e.size
+	info, err := os.Lstat(c.path(e.Digest))
+	return err == nil && info.Mode().IsRegular() && info.Size() == e.Size
 }
 
 // hashMatches reads the file of an entry.
 func (c *Cache) hashMatches(ctx context.Context, e *entry) bool {
-	f, err := os.Open(c.path(e.digest))
+	f, err := os.Open(c.path(e.Digest))
 	if err != nil {
 		return false
 	}
@@ -54,5 +47,5 @@ func (c *Cache) hashMatches(ctx context.Context, e *entry) bool {
 	if _, err := io.Copy(h, struct{ io.Reader }{body}); err != nil {
 		return false
 	}
-	return hex.EncodeToString(h.Sum(nil)) == e.digest
+	return hex.EncodeToString(h.Sum(nil)) == e.Digest
 }

@@ -1,11 +1,13 @@
-// Package atomicfile writes small files so that a reader, and a machine that loses power, see
+// Package atomicfile writes files so that a reader, and a machine that loses power, see
 // either the old content or the new one, never a part. Its functions are safe for concurrent use;
 // of two writers to the same path the later one wins.
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,13 +17,19 @@ import (
 // mode afterwards, whatever it had before. When Write fails the file is as it was and nothing else
 // is left in its directory. The directory must exist.
 func Write(path string, data []byte, mode fs.FileMode) error {
-	return write(path, data, mode, os.Rename)
+	return write(path, bytes.NewReader(data), mode, os.Rename)
+}
+
+// WriteFrom is like Write with what r gives until its end; an error of r is one of WriteFrom. While it is
+// written the file has a name in the same directory that begins with a dot.
+func WriteFrom(path string, r io.Reader, mode fs.FileMode) error {
+	return write(path, r, mode, os.Rename)
 }
 
 // Create is like Write for a file that must not exist yet: if it does, it stays as it is and the
 // error is fs.ErrExist. Of several that create one file at the same time one succeeds.
 func Create(path string, data []byte, mode fs.FileMode) error {
-	return write(path, data, mode, func(tmp, path string) error {
+	return write(path, bytes.NewReader(data), mode, func(tmp, path string) error {
 		err := os.Link(tmp, path)
 		if err == nil {
 			return os.Remove(tmp)
@@ -34,7 +42,7 @@ func Create(path string, data []byte, mode fs.FileMode) error {
 }
 
 // write writes a temporary file and lets publish give it its name.
-func write(path string, data []byte, mode fs.FileMode, publish func(tmp, path string) error) (err error) {
+func write(path string, r io.Reader, mode fs.FileMode, publish func(tmp, path string) error) (err error) {
 	dir, name := filepath.Split(filepath.Clean(path))
 	if dir == "" {
 		dir = "."
@@ -50,7 +58,7 @@ func write(path string, data []byte, mode fs.FileMode, publish func(tmp, path st
 			err = fmt.Errorf("write %s: %w", path, err)
 		}
 	}()
-	if _, err := tmp.Write(data); err != nil {
+	if _, err := io.Copy(tmp, r); err != nil {
 		return err
 	}
 	if err := tmp.Chmod(mode); err != nil {

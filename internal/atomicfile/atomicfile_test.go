@@ -1,6 +1,8 @@
 package atomicfile_test
 
 import (
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/nex-engine/nex/internal/atomicfile"
 )
@@ -33,6 +36,23 @@ func TestWriteReplaces(t *testing.T) {
 		if runtime.GOOS != "windows" && info.Mode().Perm() != step.mode {
 			t.Errorf("mode = %v, want %v", info.Mode().Perm(), step.mode)
 		}
+	}
+	only(t, filepath.Dir(path), "f")
+}
+
+func TestWriteFrom(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f")
+	if err := atomicfile.WriteFrom(path, strings.NewReader("first"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	failure := errors.New("on purpose")
+	half := io.MultiReader(strings.NewReader("sec"), iotest.ErrReader(failure))
+	if err := atomicfile.WriteFrom(path, half, 0o600); !errors.Is(err, failure) {
+		t.Errorf("error = %v, want the reader's", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "first" {
+		t.Errorf("content = %q, %v, want it as it was", got, err)
 	}
 	only(t, filepath.Dir(path), "f")
 }

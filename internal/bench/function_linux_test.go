@@ -44,6 +44,12 @@ func (r *rig) wasmCommand() client.Deployment {
 	return r.functionNamed("command", nex.TypeWasm, moduleFile(r.b, wasmtest.Rust(r.b, "examples/wasm-rust", "echofunction")))
 }
 
+// wasmGoCommand is the example in Go.
+func (r *rig) wasmGoCommand() client.Deployment {
+	r.b.Helper()
+	return r.functionNamed("gocommand", nex.TypeWasm, moduleFile(r.b, wasmtest.Go(r.b, "examples/wasm-go")))
+}
+
 // wasmReactor answers with its payload, by instances that are kept. It is the guest of the runtime's
 // conformance suite, which is told what to do by its environment.
 func (r *rig) wasmReactor() client.Deployment {
@@ -115,22 +121,63 @@ func BenchmarkReadyJavaScript(b *testing.B) {
 	r.ready(&d, func() {})
 }
 
-// BenchmarkReadyWasm is the same for a command in Rust whose compiled code is in the cache.
-func BenchmarkReadyWasm(b *testing.B) {
-	r := start(b)
-	d := r.wasmCommand()
-	r.stop(d, r.deploy(d)) // fills both caches
-	r.ready(&d, func() {})
-}
-
-// BenchmarkReadyWasmCold is the same while no compiled code is in the cache.
-func BenchmarkReadyWasmCold(b *testing.B) {
-	r := start(b)
-	d := r.wasmCommand()
-	r.stop(d, r.deploy(d)) // fills the artifact cache
+// readyWasm measures a command whose compiled code is there, or never is.
+func (r *rig) readyWasm(d client.Deployment, warm bool) {
+	r.b.Helper()
+	compiled := filepath.Join(r.up.Ready.DataDir, "compiled")
+	id := r.deploy(d) // fills the artifact cache
+	r.awaitFile(filepath.Join(compiled, "*", d.Digest))
+	r.stop(d, id)
 	r.ready(&d, func() {
-		if err := os.RemoveAll(filepath.Join(r.up.Ready.DataDir, "compiled")); err != nil {
-			b.Fatal(err)
+		if warm {
+			return
+		}
+		if err := os.RemoveAll(compiled); err != nil {
+			r.b.Fatal(err)
 		}
 	})
+}
+
+// awaitFile waits until there is a file that matches a pattern.
+func (r *rig) awaitFile(pattern string) {
+	r.b.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if found, err := filepath.Glob(pattern); err != nil || len(found) > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.b.Fatalf("there is no file %s", pattern)
+		}
+	}
+}
+
+// BenchmarkReadyWasm is the same for a command in Rust that was compiled before.
+func BenchmarkReadyWasm(b *testing.B) {
+	r := start(b)
+	r.readyWasm(r.wasmCommand(), true)
+}
+
+// BenchmarkReadyWasmCold is the same for one that was not.
+func BenchmarkReadyWasmCold(b *testing.B) {
+	r := start(b)
+	r.readyWasm(r.wasmCommand(), false)
+}
+
+// BenchmarkReadyWasmSandboxed is the same in a sandbox, also for a command in Go, which is larger.
+func BenchmarkReadyWasmSandboxed(b *testing.B) {
+	for _, run := range []struct {
+		name    string
+		command func(*rig) client.Deployment
+		warm    bool
+	}{
+		{"rust/warm", (*rig).wasmCommand, true},
+		{"rust/cold", (*rig).wasmCommand, false},
+		{"go/warm", (*rig).wasmGoCommand, true},
+		{"go/cold", (*rig).wasmGoCommand, false},
+	} {
+		b.Run(run.name, func(b *testing.B) {
+			r := startSandboxed(b)
+			r.readyWasm(run.command(r), run.warm)
+		})
+	}
 }

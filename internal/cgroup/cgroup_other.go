@@ -58,9 +58,6 @@ func (*Group) Set(l sandbox.Limits) error {
 // OOMKills is 0.
 func (*Group) OOMKills() (int, error) { return 0, nil }
 
-// Usage is 0.
-func (*Group) Usage() (int64, error) { return 0, nil }
-
 // Kill ends nobody.
 func (*Group) Kill(context.Context) error { return nil }
 

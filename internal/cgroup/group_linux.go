@@ -72,24 +72,6 @@ func (g *Group) OOMKills() (int, error) {
 	return int(counters["oom_kill"]), nil
 }
 
-// Usage is how many bytes of memory the group uses, with files that the kernel keeps for it in memory;
-// 0 if memory is not accounted for.
-func (g *Group) Usage() (int64, error) {
-	p, ok := g.in(memory)
-	if !ok {
-		return 0, nil
-	}
-	file := "memory.usage_in_bytes"
-	if p.unified {
-		file = "memory.current"
-	}
-	n, err := number(filepath.Join(p.dir, file))
-	if err != nil {
-		return 0, fmt.Errorf("look at the memory of control group %s: %w", g.id, err)
-	}
-	return n, nil
-}
-
 var (
 	errEnded   = errors.New("the control group has been killed")
 	errNothing = errors.New("a limit is negative or no number")

@@ -18,7 +18,8 @@ import (
 )
 
 // Start starts a command in the group. It and its children are in the group from their first
-// instruction on. The cmd must not have been started; its SysProcAttr is not changed.
+// instruction on. The cmd must not have been started; its SysProcAttr is not changed. When Start returns it
+// has [OOMScoreAdj], also where there are no groups, and its children have it from then on.
 //
 // The thread that starts the command is the caller's, if it is locked to one (see Pdeathsig and Ptrace
 // of [syscall.SysProcAttr]) that is not the first of this process: see [proctree.OffFirstThread].
@@ -67,7 +68,11 @@ func (g *Group) startUnified(cmd *exec.Cmd) error {
 		a.UseCgroupFD, a.CgroupFD = true, fd
 		cmd.SysProcAttr = &a
 	}
-	return cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	expose(cmd.Process.Pid)
+	return nil
 }
 
 // enter puts the calling thread into the groups of version 1, and returns what puts it back, also when

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,6 +72,27 @@ func TestStartLeavesNobodyBehind(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Before the node, the kernel kills what is in groups, whether there are any or not.
+func TestStartIsFirstToGo(t *testing.T) {
+	t.Parallel()
+	own, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := strconv.Atoi(strings.TrimSpace(string(own)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := manager(t, "")
+	for name, m := range map[string]*cgroup.Manager{"with groups": m, "without": nil} {
+		p := start(t, create(t, m, "mortal", sandbox.Limits{}), shell(`read line; cat /proc/self/oom_score_adj`))
+		p.in.Close()
+		if got, want := p.line(t), strconv.Itoa(min(node+500, 1000)); got != want || strconv.Itoa(cgroup.OOMScoreAdj()) != want {
+			t.Errorf("%s: a child has %s, and %d is told, want %s", name, got, cgroup.OOMScoreAdj(), want)
+		}
+	}
 }
 
 func TestStartAfterKill(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Sweep kills and removes the groups that an earlier Manager with the same Prefix has left, wherever it
@@ -17,18 +18,14 @@ func (m *Manager) Sweep(ctx context.Context) (int, error) {
 	if m == nil || len(m.trees) == 0 {
 		return 0, nil
 	}
+	var failed []error
 	left, parents, err := m.leftovers()
 	if err != nil {
-		return 0, fmt.Errorf("look for left control groups: %w", err)
+		failed = append(failed, fmt.Errorf("look for left control groups: %w", err))
 	}
 	swept := 0
-	var failed []error
 	for _, g := range left {
-		err := g.Kill(ctx)
-		if err == nil {
-			err = g.Remove(ctx)
-		}
-		if err != nil {
+		if err := g.sweep(ctx); err != nil {
 			failed = append(failed, err)
 			continue
 		}
@@ -43,14 +40,28 @@ func (m *Manager) Sweep(ctx context.Context) (int, error) {
 	return swept, errors.Join(failed...)
 }
 
+// sweepTimeout is how long one group may take: one that cannot be ended must not use up the time for the others.
+const sweepTimeout = 5 * time.Second
+
+func (g *Group) sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	if err := g.Kill(ctx); err != nil {
+		return err
+	}
+	return g.Remove(ctx)
+}
+
 // leftovers finds the groups with our prefix that this Manager has not made, and the groups of nodes
-// that they were in, as far as these are not its own.
+// that they were in, as far as these are not its own. With an error it returns what it has found.
 func (m *Manager) leftovers() (left []*Group, parents []string, err error) {
+	var failed []error
 	byID := map[string]*Group{}
 	for _, h := range m.trees {
-		err := filepath.WalkDir(h.top, func(path string, e fs.DirEntry, err error) error {
-			if err != nil {
-				return gone(err)
+		_ = filepath.WalkDir(h.top, func(path string, e fs.DirEntry, err error) error {
+			if err != nil { // the others are still to be found
+				failed = append(failed, gone(err))
+				return nil
 			}
 			if !e.IsDir() {
 				return nil
@@ -65,19 +76,14 @@ func (m *Manager) leftovers() (left []*Group, parents []string, err error) {
 			if path != h.parent {
 				parents = append(parents, path)
 			}
-			if err := m.collect(byID, h, path); err != nil {
-				return err
-			}
+			failed = append(failed, m.collect(byID, h, path))
 			return filepath.SkipDir
 		})
-		if err != nil {
-			return nil, nil, err
-		}
 	}
 	for _, g := range byID {
 		left = append(left, g)
 	}
-	return left, parents, nil
+	return left, parents, errors.Join(failed...)
 }
 
 // isAside reports whether a group is one into which an earlier node has stepped, with nobody in it.

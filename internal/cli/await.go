@@ -18,6 +18,8 @@ const (
 	// startWithin is how long they wait for a function that takes its time: longer than a node lets one
 	// load.
 	startWithin = 30 * time.Second
+	// fetchWithin is how long they wait for an image, which the node may have to fetch first.
+	fetchWithin = 10 * time.Minute
 )
 
 // startWatch hears what becomes of the workloads of one name on a node.
@@ -63,8 +65,8 @@ func (w *startWatch) collect(e nex.Event) {
 // await waits until a workload that is starting runs or has ended, and puts that state into the
 // answer; it fails if it has ended. When ctx or the time to wait is over, or nothing can be heard,
 // the answer stays as it is.
-func (w *startWatch) await(ctx context.Context, answer *nex.RunResponse) error {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
+func (w *startWatch) await(ctx context.Context, answer *nex.RunResponse, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
 		select {

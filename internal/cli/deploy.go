@@ -78,8 +78,8 @@ func (f deployFlags) check(namespace string, d client.Deployment) error {
 	return nex.CheckNamespace(namespace)
 }
 
-// deploy deploys and reports, and fails when the program ends at once. It waits for a function until
-// that answers or has failed: who deploys one calls it next. The answer has the state it is then in.
+// deploy deploys and reports, and fails when the program ends at once. It waits for a function, and an
+// image, until that runs or has failed: who deploys one calls it next. The answer has the state it is then in.
 func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d client.Deployment) (nex.RunResponse, error) {
 	watch := watchStart(ctx, c, client.EventFilter{Namespace: s.Namespace, Type: nex.EventWorkloadState, Node: d.Node, Workload: d.Name})
 	defer watch.close()
@@ -91,8 +91,13 @@ func (f deployFlags) deploy(ctx context.Context, s *session, c *client.Client, d
 		err = s.print("🚀 Workload '%s' accepted. You can now refer to this workload with ID: %s on node %s", answer.Name, answer.ID, d.Node)
 	}
 	var ended error
-	if d.Type.Function() && answer.State == nex.StateStarting {
-		ended = watch.await(ctx, &answer)
+	switch {
+	case answer.State != nex.StateStarting:
+	case d.Type.Function():
+		ended = watch.await(ctx, &answer, startWithin)
+	case d.Type == nex.TypeOCI:
+		s.say("Waiting until it runs: the node may have to fetch the image first")
+		ended = watch.await(ctx, &answer, fetchWithin)
 	}
 	if f.JSON {
 		err = s.printJSON(answer)

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
 )
@@ -34,8 +32,8 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if !isReference(c.File) {
-		c.File = kong.ExpandPath(c.File)
+	if c.File, err = sourceOf(c.File); err != nil {
+		return err
 	}
 	local, err := openArtifact(c.File)
 	if err != nil {
@@ -78,7 +76,7 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		if d.Type.Function() {
+		if d.Type.Function() || d.Type == nex.TypeOCI {
 			return c.relieve(ctx, s, cl, d, running)
 		}
 		if err := c.stop(ctx, s, cl, d, running); err != nil {
@@ -89,9 +87,9 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	})
 }
 
-// relieve deploys a function and then stops those that it replaces: they share their calls as long as
-// both are there, so that no call is without an answer, and a function that is not loaded takes
-// nothing away.
+// relieve deploys a function or an image and then stops those that it replaces: they share their calls as
+// long as both are there, so that no call is without an answer, and a function that is not loaded, or an
+// image that the node does not get, takes nothing away.
 func (c *devrunCommand) relieve(ctx context.Context, s *session, cl *client.Client, d client.Deployment, running []locatedWorkload) error {
 	answer, err := c.deploy(ctx, s, cl, d)
 	if answer.ID == "" || answer.State.Ended() {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cli/render"
 	"github.com/nex-engine/nex/internal/image"
@@ -24,7 +26,7 @@ const resolveTimeout = time.Minute
 func resolveImage(ctx context.Context, s *session, l nex.Location, node nex.PingResponse) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, resolveTimeout, fmt.Errorf("it took longer than %s", resolveTimeout))
 	defer cancel()
-	digest, size, err := image.Resolve(ctx, image.Config{Platform: platform(node), AllowFile: true}, image.Reference{Location: l})
+	digest, size, err := image.Resolve(ctx, image.Config{Platform: platform(node), AllowFile: true, Client: true}, image.Reference{Location: l})
 	if err != nil {
 		return "", err
 	}
@@ -39,6 +41,19 @@ func platform(node nex.PingResponse) string {
 		return ""
 	}
 	return system + "/" + arch
+}
+
+// sourceOf is the path of what was given for a file, or the image in a registry as it is.
+func sourceOf(given string) (string, error) {
+	if isReference(given) {
+		return given, nil
+	}
+	path := kong.ExpandPath(strings.TrimPrefix(given, nex.SchemeFile+"://"))
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && strings.Contains(given[len(filepath.VolumeName(given)):], ":") {
+		return "", usagef("there is no file %s: the name of an image in a registry begins with %s:// and the registry, such as oci://docker.io/library/nats:2.11", given, nex.SchemeOCI)
+	}
+	return path, nil
 }
 
 // isReference reports whether what was given for a file is an image in a registry.
@@ -90,6 +105,8 @@ func isImage(path string) (bool, error) {
 		return err == nil, err
 	case !stat.Mode().IsRegular():
 		return false, nil
+	case isCompressed(path):
+		return false, usagef("%s is compressed: unpack it first, to a .tar file, if it is an image", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -100,6 +117,16 @@ func isImage(path string) (bool, error) {
 	magic := make([]byte, len("ustar"))
 	_, err = f.ReadAt(magic, at)
 	return err == nil && bytes.Equal(magic, []byte("ustar")), nil
+}
+
+// isCompressed reports whether a file is a compressed archive by its name.
+func isCompressed(path string) bool {
+	for _, ending := range []string{".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2"} {
+		if strings.HasSuffix(strings.ToLower(path), ending) {
+			return true
+		}
+	}
+	return false
 }
 
 // imageName is what a workload made of an image is called: the last part of its name, without tag and

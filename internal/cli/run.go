@@ -143,6 +143,9 @@ func fileDigest(path string) (string, error) {
 		return "", fmt.Errorf("read the artifact for its digest: %w: give --digest if the file is on the node only", err)
 	}
 	defer f.Close()
+	if stat, err := f.Stat(); err == nil && stat.IsDir() {
+		return "", usagef("%s is a folder: if it is an image, say so with --type oci", path)
+	}
 	hash := sha256.New()
 	if _, err := io.Copy(hash, f); err != nil {
 		return "", fmt.Errorf("read the artifact for its digest: %w", err)

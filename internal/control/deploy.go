@@ -80,6 +80,9 @@ func (s *Service) checkTarget(node string) error {
 
 // checkType checks the workload's type and, of a function, its triggers.
 func (s *Service) checkType(r *nex.DeployRequest) error {
+	if r.Type == nex.TypeOCI && s.cfg.Sandbox == nex.SandboxNone {
+		return nex.Errorf(nex.CodeUnsupportedType, "Unsupported workload type on this node: oci: images need a sandbox, and the sandbox level of this node is none")
+	}
 	if !slices.Contains(s.cfg.Types, r.Type) {
 		return nex.Errorf(nex.CodeUnsupportedType, "Unsupported workload type on this node: %s", r.Type)
 	}

@@ -158,7 +158,8 @@ func (b bound) breaches(g graph) []string {
 	for _, from := range g.match(b.from) {
 		via := g.links(from)
 		banned := func(path string) bool {
-			return path != from && !g[path].Standard && !matchAny(b.only, path)
+			// What the standard library links, such as C for cgo, is a part of it.
+			return path != from && !g[path].Standard && !g[via[path]].Standard && !matchAny(b.only, path)
 		}
 		for _, path := range slices.Sorted(maps.Keys(via)) {
 			if banned(path) && !banned(via[path]) {

@@ -68,6 +68,7 @@ var bans = []ban{
 	{"./internal/sandbox/*", "./internal/control/...", "a driver starts agents and knows of no requests"},
 	{"./internal/sandbox/*", "./internal/workload/...", "a driver starts agents and knows of no workloads"},
 	{"./internal/sandbox/*", "./internal/node/...", "the node names the drivers, not the other way about"},
+	{"./internal/sandboxdir", "./internal/sandbox/...", "drivers share it; it knows directories and processes, not what a sandbox is"},
 }
 
 // A bound says that the packages "from" link nothing outside the standard library but "only".
@@ -83,6 +84,9 @@ var bounds = []bound{
 	{"./internal/function", []string{".", "./internal/hostapi"}, "a contract that every runtime implements must not bring anything along"},
 	{"./guest", nil, "a guest is compiled to WebAssembly: what it links is what every instance carries"},
 	{"./internal/sandbox", []string{"."}, "a contract that every driver implements must not bring anything along"},
+	{"./internal/castore", []string{"golang.org/x/sys/..."}, "the books of a store know nothing of what is in it, nor whose it is"},
+	{"./internal/image/rootfs", nil, "what takes apart layers of strangers is to be read as a whole"},
+	{"./internal/image/userdb", nil, "what reads files of strangers is to be read as a whole"},
 }
 
 // A reserve says that no package of the module but "importers" imports "pkg" itself. What they import

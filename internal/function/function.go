@@ -54,6 +54,14 @@ type Runtime interface {
 	Close()
 }
 
+// Compiler is a Runtime that can keep what it has compiled for other loads of the same artifact.
+type Compiler interface {
+	Runtime
+	// Compiled returns the content of a file for Config.Compiled. It is nil if Config.KeepCompiled did not
+	// ask for it, or for less, if nothing had to be compiled, and the second time.
+	Compiled() []byte
+}
+
 // StopWithin bounds how long a runtime takes to stop a call whose ctx has ended.
 const StopWithin = time.Second
 
@@ -83,11 +91,12 @@ type Config struct {
 	MemoryBytes int64
 	// MaxResultBytes bounds a result's payload; a larger one fails with status 413.
 	MaxResultBytes int
-	// CacheDir is where compiled code may be kept, shared by the runtimes of a machine; optional.
-	CacheDir string
-	// CacheMaxBytes bounds what CacheDir holds: compiled code that was not used for longest goes first.
-	// Optional; 0 is 1 GiB.
-	CacheMaxBytes int64
+	// Compiled is a file with what an earlier Load of the artifact has compiled, which the runtime runs if it
+	// fits and does without otherwise; optional. What is in it is believed: only its damage is noticed.
+	Compiled string
+	// KeepCompiled is how many bytes of what Load has to compile are wanted for the loads to come; see
+	// [Compiler]. Optional; 0 means that it is not wanted.
+	KeepCompiled int64
 	// Host answers host service requests.
 	Host Host
 	// Log takes what the function prints. It is safe for concurrent use and does not block for long.

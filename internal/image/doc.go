@@ -8,9 +8,10 @@
 // its name only when all of it was right. What a layer can and cannot do is told in package rootfs.
 //
 // [Store.Get] hands out an [Image] that cannot be evicted until it is released. Its root directory is
-// shared by all who use the image and must only be read. Gets of the same image at the same time share
-// one download, whose end no single caller decides: it goes on for as long as anybody waits for it.
-// [Resolve] finds out, without a store and without reading layers, what a client has to sign.
+// shared by all who use the image and must only be read; the mount points that they need are there from the
+// beginning. Gets of the same image at the same time share one download, whose end no single caller decides:
+// it goes on for as long as anybody waits for it. [Resolve] finds out, without a store and without reading
+// layers, what a client has to sign.
 //
 // # Digests
 //

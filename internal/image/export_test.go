@@ -23,11 +23,4 @@ func (r Reference) Repository() (string, error) {
 }
 
 // Waiters is how many callers wait for the image with a digest.
-func (s *Store) Waiters(digest string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if f := s.flights[digest]; f != nil {
-		return f.waiters
-	}
-	return 0
-}
+func (s *Store) Waiters(digest string) int { return s.index.Waiters(digest) }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 	"github.com/nex-engine/nex/internal/image/rootfs"
 )
 
@@ -65,7 +66,7 @@ func notUnpacked(ref Reference, err error) error {
 		return fail(err, nex.CodeArtifactTooLarge, "image %s %v: make it smaller, or raise the limit on the node", ref, err)
 	case errors.Is(err, rootfs.ErrMalformed):
 		return unusable(ref, err, fmt.Sprintf("is refused: %v", err))
-	case isDiskFull(err):
+	case castore.IsDiskFull(err):
 		return fail(err, nex.CodeInternal, "image %s cannot be stored: the disk of the node's image store is full: free space there", ref)
 	}
 	return fail(err, nex.CodeInternal, "image %s cannot be stored in the node's image store: %v", ref, err)

@@ -2,12 +2,20 @@ package image
 
 import (
 	"context"
+	"errors"
 
-	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
-// Resolve is the function [Resolve] for the node's own platform and rules.
+// Resolve is the function [Resolve] for the node's own platform and rules. For an image that is in the
+// store, by the digest of ref, nobody is asked, and nothing has to be downloaded.
 func (s *Store) Resolve(ctx context.Context, ref Reference) (digest string, bytes int64, err error) {
+	if err := s.sources.check(ref); err != nil {
+		return "", 0, err
+	}
+	if e := s.index.Lookup(ref.Digest); e != nil {
+		return e.Digest, 0, nil
+	}
 	return s.sources.resolve(ctx, ref)
 }
 
@@ -19,51 +27,19 @@ func (s *Store) Get(ctx context.Context, ref Reference) (*Image, error) {
 		return nil, err
 	}
 	for {
-		e, f, err := s.board(ref)
-		if err != nil {
+		e, err := s.index.Get(ctx, ref.Digest, ref.Location.String(), func(ctx context.Context) (*entry, error) {
+			return s.obtain(ctx, ref)
+		})
+		switch {
+		case errors.Is(err, castore.ErrClosed):
+			return nil, unavailable(ref, errClosed)
+		case errors.Is(err, castore.ErrGaveUp):
+			return nil, gaveUp(ctx, ref)
+		case err != nil:
 			return nil, err
-		}
-		if e == nil {
-			e, err = s.wait(ctx, f, ref)
-			if err != nil && ctx.Err() == nil && f.ref.Location.String() != ref.Location.String() {
-				continue // what failed was another's location: try with one's own
-			}
-			if err != nil {
-				return nil, err
-			}
 		}
 		if m := s.handle(e); m != nil {
 			return m, nil
 		}
-	}
-}
-
-// board returns the pinned entry of an image that is there, or a flight that brings it and counts the
-// caller among its waiters.
-func (s *Store) board(ref Reference) (*entry, *flight, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, nil, fail(errClosed, nex.CodeArtifactUnavailable, "image %s is unavailable: %v", ref, errClosed)
-	}
-	if e := s.index.entries[ref.Digest]; e != nil && e.checked {
-		s.index.pin(e)
-		return e, nil, nil
-	}
-	if f := s.flights[ref.Digest]; f != nil {
-		f.waiters++
-		return nil, f, nil
-	}
-	return nil, s.takeOffLocked(ref), nil
-}
-
-// unpin ends a use, and evicts if that makes it possible to keep the limit. Nobody waits for that: to
-// remove an image takes a while.
-func (s *Store) unpin(e *entry) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e.pins--
-	if !s.closed && s.index.victim() != nil {
-		s.running.Go(s.evict)
 	}
 }

@@ -107,15 +107,15 @@ func readInside(root *os.Root, name string) (string, error) {
 func (s *Store) handle(e *entry) *Image {
 	// So that the next process knows the order of use.
 	now := time.Now()
-	if err := os.Chtimes(s.path(e.digest), now, now); errors.Is(err, fs.ErrNotExist) {
-		s.discard(e)
-		s.unpin(e)
+	if err := os.Chtimes(s.path(e.Digest), now, now); errors.Is(err, fs.ErrNotExist) {
+		s.index.Discard(e)
+		s.index.Unpin(e)
 		return nil
 	}
 	return &Image{
-		dir:     s.path(e.digest),
-		digest:  e.digest,
-		note:    e.note,
-		release: sync.OnceFunc(func() { s.unpin(e) }),
+		dir:     s.path(e.Digest),
+		digest:  e.Digest,
+		note:    e.Value,
+		release: sync.OnceFunc(func() { s.index.Unpin(e) }),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // Bounds of what is read into memory, and of how far indexes lead.
@@ -210,7 +211,7 @@ func (f *finder) unknownHash(h v1.Hash) error {
 	return unusable(f.ref, nil, fmt.Sprintf("refers to %q, which is not a sha256", clip(h.String())))
 }
 
-func isSHA256(h v1.Hash) bool { return h.Algorithm == "sha256" && isDigest(h.Hex) }
+func isSHA256(h v1.Hash) bool { return h.Algorithm == "sha256" && castore.IsDigest(h.Hex) }
 
 func sumOf(b []byte) string {
 	sum := sha256.Sum256(b)

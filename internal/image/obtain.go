@@ -40,20 +40,20 @@ func (s *Store) obtain(ctx context.Context, ref Reference) (*entry, error) {
 // done.
 func (s *Store) turn(ctx context.Context, digest string) (done func(), err error) {
 	for {
-		s.mu.Lock()
+		s.turnsMu.Lock()
 		other := s.turns[digest]
 		if other == nil {
 			mine := make(chan struct{})
 			s.turns[digest] = mine
-			s.mu.Unlock()
+			s.turnsMu.Unlock()
 			return func() {
-				s.mu.Lock()
+				s.turnsMu.Lock()
 				delete(s.turns, digest)
-				s.mu.Unlock()
+				s.turnsMu.Unlock()
 				close(mine)
 			}, nil
 		}
-		s.mu.Unlock()
+		s.turnsMu.Unlock()
 		select {
 		case <-other:
 		case <-ctx.Done():
@@ -65,34 +65,24 @@ func (s *Store) turn(ctx context.Context, digest string) (done func(), err error
 // present returns the entry of an image that is in the store, with one pin. One from an earlier process
 // is measured first; a damaged one is removed. The entry is nil then, as it is when there is none.
 func (s *Store) present(digest string) *entry {
-	s.mu.Lock()
-	e := s.index.entries[digest]
-	if e == nil {
-		s.mu.Unlock()
-		return nil
-	}
-	s.index.pin(e)
-	checked := e.checked
-	s.mu.Unlock()
-	if checked {
+	e, checked := s.index.Pin(digest)
+	if e == nil || checked {
 		return e
 	}
 	if !s.intact(e) {
 		s.log.Warn("an image of the store was damaged; it is brought again", "digest", digest)
-		s.discard(e)
-		s.unpin(e)
+		s.index.Discard(e)
+		s.index.Unpin(e)
 		return nil
 	}
-	s.mu.Lock()
-	e.checked = true
-	s.mu.Unlock()
+	s.index.SetChecked(e)
 	return e
 }
 
 // intact reports whether the root of an image has the size that it had.
 func (s *Store) intact(e *entry) bool {
-	size, err := measure(filepath.Join(s.path(e.digest), rootName))
-	return err == nil && size == e.note.Size
+	size, err := measure(filepath.Join(s.path(e.Digest), rootName))
+	return err == nil && size == e.Value.Size
 }
 
 func measure(dir string) (rootfs.Size, error) {
@@ -123,7 +113,7 @@ func (s *Store) bring(ctx context.Context, ref Reference, f *found) (*entry, err
 		s.removePartial(partial)
 		return nil, notUnpacked(ref, err)
 	}
-	s.evict()
+	s.index.Evict()
 	return e, nil
 }
 
@@ -136,15 +126,5 @@ func (s *Store) adopt(partial, digest string, n note) (*entry, error) {
 	if err := os.WriteFile(filepath.Join(partial, noteName), data, 0o600); err != nil {
 		return nil, err
 	}
-	s.dirs.Lock()
-	defer s.dirs.Unlock()
-	if err := os.Rename(partial, s.path(digest)); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.index.put(digest, n)
-	e.checked = true
-	s.index.pin(e)
-	return e, nil
+	return s.index.Place(digest, n.Size.Bytes, n, func(*entry) error { return os.Rename(partial, s.path(digest)) })
 }

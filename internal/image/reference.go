@@ -1,14 +1,13 @@
 package image
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"path"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // SchemeOCI is the scheme of locations in a registry.
@@ -36,7 +35,7 @@ func (r Reference) String() string {
 
 // check refuses a Reference that is malformed.
 func (r Reference) check() error {
-	if r.Digest != "" && !isDigest(r.Digest) {
+	if r.Digest != "" && !castore.IsDigest(r.Digest) {
 		return nex.Errorf(nex.CodeInvalidRequest, "the image's digest is not a sha256 in lower-case hex")
 	}
 	l := r.Location
@@ -92,7 +91,7 @@ func (r Reference) parse(plainHTTP bool) (registryName, error) {
 	}
 	if hasDigest {
 		n.digest = strings.TrimPrefix(digest, "sha256:")
-		if n.digest == digest || !isDigest(n.digest) {
+		if n.digest == digest || !castore.IsDigest(n.digest) {
 			return registryName{}, complain("after @ there has to be sha256: and 64 hex digits")
 		}
 	}
@@ -111,11 +110,6 @@ func (r Reference) parse(plainHTTP bool) (registryName, error) {
 type registryName struct {
 	repository  name.Repository
 	tag, digest string
-}
-
-// isDigest reports whether s is a sha256 in lower-case hex, which is also a safe file name.
-func isDigest(s string) bool {
-	return len(s) == hex.EncodedLen(sha256.Size) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // clip shortens a string from outside for use in a message.

@@ -29,10 +29,11 @@ const credentialPlaces = "$DOCKER_CONFIG/config.json, ~/.docker/config.json, $RE
 type registryClient struct {
 	transport *guardedTransport
 	insecure  []string
+	client    bool // messages are for who runs this process
 }
 
 func newRegistryClient(cfg Config) *registryClient {
-	return &registryClient{transport: newGuardedTransport(cfg), insecure: cfg.InsecureRegistries}
+	return &registryClient{transport: newGuardedTransport(cfg), insecure: cfg.InsecureRegistries, client: cfg.Client}
 }
 
 func (c *registryClient) close() { c.transport.base.CloseIdleConnections() }
@@ -53,7 +54,7 @@ func (c *registryClient) source(ref Reference, platform v1.Platform) (source, er
 	if err != nil {
 		return nil, fmt.Errorf("prepare to pull image %s: %w", ref, err)
 	}
-	return &registrySource{ref: ref, name: n, platform: platform, puller: puller}, nil
+	return &registrySource{ref: ref, name: n, platform: platform, puller: puller, client: c.client}, nil
 }
 
 // registrySource is an image in a registry.
@@ -62,6 +63,7 @@ type registrySource struct {
 	name     registryName
 	platform v1.Platform
 	puller   *remote.Puller
+	client   bool
 }
 
 func (s *registrySource) close() {}
@@ -137,13 +139,17 @@ func (s *registrySource) explain(ctx context.Context, err error) error {
 	host := s.name.repository.RegistryStr()
 	var answer *transport.Error
 	isAnswer := errors.As(err, &answer)
+	who, where := "this node", " on the node"
+	if s.client {
+		who, where = "you", ""
+	}
 	switch {
 	case ctx.Err() != nil:
 		return gaveUp(ctx, s.ref)
 	case isAnswer && answer.StatusCode == http.StatusNotFound:
 		return errMissing
 	case isAnswer && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
-		return fail(err, nex.CodeArtifactUnavailable, "image %s is unavailable: the registry %s does not let this node read it (or it does not exist), %s: log in on the node with docker login or podman login; credentials are looked for in %s", s.ref, host, s.credentials(), credentialPlaces)
+		return fail(err, nex.CodeArtifactUnavailable, "image %s is unavailable: the registry %s does not let %s read it (or it does not exist), %s: log in%s with docker login or podman login; credentials are looked for in %s", s.ref, host, who, s.credentials(), where, credentialPlaces)
 	case isAnswer: // its text is left out: it can be that of any server that the node reaches
 		return unavailable(s.ref, fmt.Errorf("the registry %s answers with status %d%w", host, answer.StatusCode, quiet{err}))
 	case errors.Is(err, errPlainHTTP), errors.Is(err, http.ErrSchemeMismatch):
@@ -165,11 +171,11 @@ func (s *registrySource) credentials() string {
 	auth, err := authn.DefaultKeychain.Resolve(s.name.repository)
 	switch {
 	case err != nil:
-		return "and the node's credentials cannot be read"
+		return "and the credentials cannot be read"
 	case auth == authn.Anonymous:
-		return "and the node has no credentials for it"
+		return "and there are no credentials for it"
 	}
-	return "in spite of the node's credentials"
+	return "in spite of the credentials"
 }
 
 // quiet is a cause without words.

@@ -67,7 +67,7 @@ func (f *found) checkPlatform(ref Reference, want v1.Platform) error {
 	if runsOn(have, want) {
 		return nil
 	}
-	return unusable(ref, nil, fmt.Sprintf("is for %s and this node runs %s: build it for that", clip(have.String()), want))
+	return unusable(ref, nil, fmt.Sprintf("is for %s and the node runs %s: build it for that", clip(have.String()), want))
 }
 
 // runsOn reports whether something for the platform have can run where want is what runs. The first
@@ -109,7 +109,7 @@ func (s sources) check(ref Reference) error {
 		return err
 	}
 	if ref.Location.Scheme == nex.SchemeFile && !s.allowFile {
-		return nex.Errorf(nex.CodeLocationDenied, "image %s is a file on the node, which this node does not allow: push it to a registry and use oci://registry/name:tag, or set allow_file_artifacts on the node", ref)
+		return nex.Errorf(nex.CodeLocationDenied, "image %s is a file on the node, which this node does not allow: push it to a registry and use oci://registry/name:tag, or give the node a configuration with {\"allow_file_artifacts\": true}", ref)
 	}
 	return nil
 }

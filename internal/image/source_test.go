@@ -192,7 +192,11 @@ func TestStoredImageNeedsNoRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = open(t, image.Config{Dir: dir})
-	get(t, s, reference(t, "oci://127.0.0.1:1/other", digest))
+	ref := reference(t, "oci://127.0.0.1:1/other", digest)
+	if got, size, err := s.Resolve(t.Context(), ref); got != digest || size != 0 || err != nil {
+		t.Errorf("resolve = %s, %d, %v; want %s, of which nothing is to be downloaded", got, size, err, digest)
+	}
+	get(t, s, ref)
 }
 
 func TestWhatIsNotThere(t *testing.T) {

@@ -1,19 +1,18 @@
 package image
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/nex-engine/nex/internal/castore"
 	"github.com/nex-engine/nex/internal/image/rootfs"
 )
 
@@ -53,6 +52,12 @@ type Config struct {
 	// Platform is what images are for, as os/architecture or os/architecture/variant; "" takes linux
 	// and the architecture of this process.
 	Platform string
+	// MountPoints are paths that every root has, so that nobody has to make them in a root that is
+	// shared: a directory if the path ends with a slash, else a file. What an image does not have is
+	// made, empty.
+	MountPoints []string
+	// Client says that messages are for who runs this process, and not for the client of a node.
+	Client bool
 	// Stall is how long a registry may make no progress before it is given up; 0 takes [DefaultStall].
 	Stall time.Duration
 	// Logger is told about images that were damaged or could not be removed. Nil discards.
@@ -63,23 +68,18 @@ type Config struct {
 type Store struct {
 	dir     string
 	limits  rootfs.Limits
+	mounts  []string // mount points that every root has
 	log     *slog.Logger
 	sources sources
+	index   *castore.Index[note]
 
-	ctx     context.Context // ends with the store
-	cancel  context.CancelCauseFunc
-	running sync.WaitGroup // flights and removals
-
-	// dirs is held while an image gets or loses its final name, so that an eviction cannot remove what
-	// has just been put there. It is locked before mu.
-	dirs sync.Mutex
-
-	mu      sync.Mutex
-	closed  bool
-	index   index
-	flights map[string]*flight       // by the digest of the reference
+	turnsMu sync.Mutex
 	turns   map[string]chan struct{} // by the digest of an image that is being brought; closed at the end
 }
+
+// entry is an image in the index. It is checked when this process has made it, or seen that all of it is
+// there.
+type entry = castore.Entry[note]
 
 // Open opens or creates the store in cfg.Dir. It removes what an earlier process did not complete and
 // takes over its images, which are measured when they are first used. What is not the store's is left
@@ -109,57 +109,33 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	dir, err := prepareDir(cfg.Dir)
+	dir, err := castore.PrepareDir(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	s := &Store{
 		dir:     dir,
 		limits:  rootfs.Limits{Bytes: cfg.MaxImageBytes, Files: cfg.MaxFiles},
+		mounts:  slices.Clone(cfg.MountPoints),
 		log:     cfg.Logger,
 		sources: sources,
-		index:   newIndex(cfg.MaxBytes),
-		flights: make(map[string]*flight),
 		turns:   make(map[string]chan struct{}),
 	}
+	// To remove an image takes a while.
+	s.index = castore.NewIndex[note](castore.Config{Limit: cfg.MaxBytes, Remove: s.retire, Background: true})
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.evict()
+	s.index.Evict()
 	return s, nil
 }
 
 // Close ends the downloads and waits until nothing of them is left. Images that were handed out stay
 // where they are. Everything else fails after Close, except Release.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.cancel(errClosed)
-	s.running.Wait()
+	s.index.Close(errClosed)
 	s.sources.close()
 	return nil
-}
-
-// prepareDir makes the directory and returns its absolute path.
-func prepareDir(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", err
-	}
-	// Windows has no such bits.
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return "", fmt.Errorf("other users can write to %s: chmod it to 700", dir)
-	}
-	return dir, nil
 }
 
 // load removes what is not complete and indexes the images by when they were last used.
@@ -181,7 +157,7 @@ func (s *Store) load() error {
 			if err := os.RemoveAll(filepath.Join(s.dir, e.Name())); err != nil {
 				return fmt.Errorf("remove an image that is not complete: %w", err)
 			}
-		case isDigest(e.Name()):
+		case castore.IsDigest(e.Name()):
 			info, err := e.Info()
 			if err != nil {
 				return err
@@ -189,7 +165,9 @@ func (s *Store) load() error {
 			n, err := readNote(s.path(e.Name()))
 			if err != nil {
 				s.log.Warn("an image of the store is damaged and is removed", "digest", e.Name(), "error", err)
-				s.removeDir(e.Name())
+				if rest := s.retire(e.Name()); rest != nil {
+					rest()
+				}
 				continue
 			}
 			found = append(found, image{e.Name(), info.ModTime(), n})
@@ -197,7 +175,7 @@ func (s *Store) load() error {
 	}
 	slices.SortFunc(found, func(a, b image) int { return a.used.Compare(b.used) })
 	for _, im := range found {
-		s.index.put(im.digest, im.note)
+		s.index.Add(im.digest, im.note.Size.Bytes, im.note)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -47,11 +48,28 @@ func (s *Store) unpack(ctx context.Context, ref Reference, f *found, dir string)
 	if err := u.MkdirAll(n.Config.WorkingDir); err != nil {
 		return note{}, fmt.Errorf("make working directory: %w", err)
 	}
+	if err := s.makeMountPoints(u); err != nil {
+		return note{}, fmt.Errorf("make mount point: %w", err)
+	}
 	if u.Skipped() > 0 {
 		s.log.Debug("device nodes and pipes of an image are left out", "image", ref.String(), "count", u.Skipped())
 	}
 	n.Size, err = rootfs.Measure(root)
 	return n, err
+}
+
+// makeMountPoints makes those that the image does not have.
+func (s *Store) makeMountPoints(u *rootfs.Unpacker) error {
+	for _, name := range s.mounts {
+		ensure := u.Touch
+		if strings.HasSuffix(name, "/") {
+			ensure = u.MkdirAll
+		}
+		if err := ensure(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unpackLayer puts the i-th layer on top, and verifies it.

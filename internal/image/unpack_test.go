@@ -109,6 +109,25 @@ func TestMaliciousLayers(t *testing.T) {
 	}
 }
 
+// Mount points are part of an image from the beginning: it has the same size when it is looked at again.
+func TestMountPoints(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	digest := h.push(t, "app", build(t, nil, layerOf(t, entries{"etc/hosts", "mine", "etc/resolv.conf@", "../run/names"}.tar(t))))
+	bad := h.push(t, "bad", build(t, nil, layerOf(t, entries{"etc/hosts/file", "x"}.tar(t))))
+	cfg := image.Config{Dir: filepath.Join(t.TempDir(), "images"), MountPoints: []string{"/.own/", "/etc/hosts", "/etc/resolv.conf"}}
+	s := open(t, cfg)
+	m := get(t, s, reference(t, h.location("app"), digest))
+	wantTree(t, m, map[string]string{
+		".own": "/", "etc": "/", "etc/hosts": "mine", "etc/resolv.conf": "→ ../run/names", "run": "/", "run/names": "",
+	})
+	wantCode(t, refuse(t, s, reference(t, h.location("bad"), bad)), nex.CodeInvalidExecutable, "mount point", "etc/hosts")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	get(t, open(t, cfg), reference(t, "oci://127.0.0.1:1/app", digest))
+}
+
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	zeros := make([]byte, 1<<20)

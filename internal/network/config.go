@@ -17,8 +17,10 @@ import (
 const (
 	DefaultInterfaceName = "veth0"
 	DefaultCNIDir        = "/etc/cni/conf.d"
-	DefaultDir           = "/run/netns"
 )
+
+// namespaceDir is where namespaces have names, those of other programs too. It is made if it is missing.
+const namespaceDir = "/run/netns"
 
 // Config says what network there is to be.
 type Config struct {
@@ -38,8 +40,6 @@ type Config struct {
 	Egress nex.Egress
 	// CNI is the network that is used instead, if it exists.
 	CNI CNI
-	// Dir is where the namespaces get their names; empty takes [DefaultDir]. It is made if it is missing.
-	Dir string
 	// Logger is told what is changed on the machine, and about what cannot be put right. Nil discards.
 	Logger *slog.Logger
 }
@@ -66,9 +66,6 @@ var (
 func (c Config) withDefaults() (Config, error) {
 	if c.InterfaceName == "" {
 		c.InterfaceName = DefaultInterfaceName
-	}
-	if c.Dir == "" {
-		c.Dir = DefaultDir
 	}
 	if c.CNI.Dir == "" {
 		c.CNI.Dir = DefaultCNIDir

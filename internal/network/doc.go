@@ -23,12 +23,14 @@
 // connections: those that are there go on, until the sandbox is detached.
 //
 // Host names in a policy work through the name proxy at the gateway, which the sandbox has to use: see
-// package dnsproxy. What it learns is forgotten when the policy is replaced. To deny a name keeps a sandbox
+// package dnsproxy. A list that allows only some addresses allows no names. What the proxy learns is
+// forgotten when the policy is replaced. To deny a name keeps a sandbox
 // from resolving it, and the addresses that the name led to from being reached on the ports of the rule;
 // whoever knows an address by other means is stopped by a rule about addresses only.
 //
 // A sandbox has at most 4096 connections at a time, since the kernel's table of them is the machine's, and
-// asks at most 256 names a second.
+// asks at most 256 names a second. Questions over UDP are not among the connections; the table keeps each for
+// half a minute, so that they take at most some 8000 entries more.
 //
 // # What is changed on the machine
 //
@@ -36,7 +38,9 @@
 // which is turned on for these interfaces and for those that routes lead through (the uplinks), each by
 // itself. Where forwarding is on for the whole machine nothing is changed; where it is not, the table
 // drops what would now be forwarded from an uplink to elsewhere than a sandbox, and Close turns it off
-// again. Tables of others, and their rules, are left alone: a firewall that drops forwarded packets by
+// again. Once somebody else turns it on for the whole machine, as container engines and VPNs do, nothing is
+// dropped any more but what is for sandboxes; once it is turned off, all is as before. The empty file
+// /run/nex-network.lock, which nodes lock while they start and end, stays. Tables of others, and their rules, are left alone: a firewall that drops forwarded packets by
 // default drops those of sandboxes, too, and Open logs that it is there.
 //
 // # CNI

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/nftables"
@@ -24,12 +26,15 @@ type Endpoint struct {
 	path string
 	slot slot // with a CNI network it has an address at most
 
+	warned atomic.Bool // that a name could not be resolved
+
 	// mu is held while the table is changed, so that changes of one sandbox come after each other.
 	mu         sync.Mutex
 	closed     bool
 	policy     *policy.Policy
 	generation int
 	sets       []*nftables.Set            // of names
+	failed     []*nftables.Set            // of changes that failed, which may be there all the same
 	learned    []map[netip.Addr]time.Time // until when, by set
 }
 
@@ -133,6 +138,8 @@ func (m *Manager) attach(ep *Endpoint, p *policy.Policy, undo *unwind.Stack) err
 		return err
 	}
 	undo.Add(func() { _ = removeNamespace(ep.path) })
+	// Also if adding fails: it may have happened, and its answer been lost.
+	undo.Add(func() { _ = transact(func(c *nftables.Conn) error { return m.table.dismiss(c, ep.slot, ep.sets) }) })
 	err := transact(func(c *nftables.Conn) (err error) {
 		if ep.sets, err = m.table.addPolicy(c, ep.slot, 0, p); err != nil {
 			return err
@@ -178,16 +185,13 @@ func (ep *Endpoint) SetEgress(ctx context.Context, e nex.Egress) error {
 	}
 	var sets []*nftables.Set
 	err = transact(func(c *nftables.Conn) (err error) {
-		ep.m.table.emptyPolicy(c, ep.slot)
 		if sets, err = ep.m.table.addPolicy(c, ep.slot, ep.generation+1, p); err != nil {
 			return err
 		}
-		for _, set := range ep.sets {
-			c.DelSet(set)
-		}
-		return nil
+		return ep.m.table.removeSets(c, ep.sets)
 	})
 	if err != nil {
+		ep.failed = append(ep.failed, sets...)
 		return fmt.Errorf("set egress of sandbox %s: %w", ep.id, err)
 	}
 	ep.generation++
@@ -225,7 +229,8 @@ func (m *Manager) detach(ep *Endpoint) error {
 		return err
 	}
 	if ep.policy != nil {
-		err := transact(func(c *nftables.Conn) error { return m.table.dismiss(c, ep.slot, ep.sets) })
+		sets := slices.Concat(ep.sets, ep.failed)
+		err := transact(func(c *nftables.Conn) error { return m.table.dismiss(c, ep.slot, sets) })
 		if err != nil {
 			return fmt.Errorf("remove rules: %w", err)
 		}

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		os.Exit(crash())
 	case rolePowerless:
 		_, err := network.Open(context.Background(), network.Config{Name: "t1"})
-		fmt.Println(err)
+		fmt.Println(errors.Is(err, network.ErrRights), err)
 		os.Exit(0)
 	}
 	if err := prepare(); err != nil {

@@ -3,6 +3,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,9 +64,6 @@ func removeTable(t *table) error {
 // Gateway is where sandboxes reach what [Manager.Expose] is told: the first address of the subnet. It is
 // not valid with a CNI network, which has no such place.
 func (m *Manager) Gateway() netip.Addr { return m.gateway }
-
-// Subnet is the network of the sandboxes; it is not valid with a CNI network.
-func (m *Manager) Subnet() netip.Prefix { return m.subnet }
 
 // Expose lets all sandboxes, now and later, reach the TCP service at target at a port of the gateway. The
 // target may be an address of this machine, loopback included, or of another one; it sees the sandbox's
@@ -133,7 +131,7 @@ func (m *Manager) Close() error {
 
 // giveBack undoes openBuiltIn but for what ends with the process.
 func (m *Manager) giveBack() error {
-	unlock, err := lockDir(m.cfg.Dir)
+	unlock, err := lock(context.Background())
 	if err != nil {
 		return err
 	}
@@ -142,7 +140,7 @@ func (m *Manager) giveBack() error {
 }
 
 func (m *Manager) path(id string) string {
-	return filepath.Join(m.cfg.Dir, interfacePrefix(m.cfg.Name)+id)
+	return filepath.Join(namespaceDir, interfacePrefix(m.cfg.Name)+id)
 }
 
 // interfacePrefix begins the names of a node's interfaces and namespaces. The hyphen ends the node's name.

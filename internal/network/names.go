@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -110,7 +112,7 @@ func (c client) Learn(_ context.Context, name string, addrs []netip.Addr, ttl ti
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("open rules of sandbox %s for %s: %w", ep.id, name, err)
+		return fmt.Errorf("open the rules about the name: %w", err)
 	}
 	for i, addrs := range fresh {
 		for _, a := range addrs {
@@ -118,6 +120,23 @@ func (c client) Learn(_ context.Context, name string, addrs []netip.Addr, ttl ti
 		}
 	}
 	return nil
+}
+
+// longestName is how much of a name is logged: whole ones that a sandbox made up say no more.
+const longestName = 64
+
+// Failed warns once for each sandbox, which could fill the log otherwise. The name is quoted, since it may
+// have any bytes.
+func (c client) Failed(name string, err error) {
+	if len(name) > longestName {
+		name = name[:longestName] + "..."
+	}
+	level := slog.LevelWarn
+	if c.ep.warned.Swap(true) {
+		level = slog.LevelDebug
+	}
+	c.ep.m.log.Log(context.Background(), level, "cannot resolve a name for a sandbox; of more only the debug log tells",
+		"sandbox", c.ep.id, "name", strconv.Quote(name), "error", err)
 }
 
 // remember notes how long a set is open for an address. The kernel bounds how many there are at a time.

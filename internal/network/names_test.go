@@ -3,8 +3,10 @@
 package network_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -272,6 +274,49 @@ func TestNamesDenied(t *testing.T) {
 	wantLookup(t, m, ep, "mail.test", otherAddr)
 	wantRefused(t, ns, otherAddr+":80")
 	wantReached(t, ns, otherAddr+":443", nodeAddr)
+}
+
+// A list of addresses keeps what it is about in: names would carry data past it.
+func TestNamesBesideAddresses(t *testing.T) {
+	w := newWorld(t)
+	m := openManager(t, network.Config{Egress: nex.Egress{Allow: []string{"*", privateOne}}})
+	w.dns.set("db.test", privateOne)
+	w.dns.set("data.evil.test", publicAddr)
+	ep := attach(t, m, "a", nex.Egress{Allow: []string{privateOne}})
+	for _, name := range []string{"db.test", "data.evil.test"} {
+		wantUnknown(t, m, ep, name)
+		if n := w.dns.timesAsked(name); n != 0 {
+			t.Errorf("the name server was asked for %s", name)
+		}
+	}
+	must(t, ep.SetEgress(t.Context(), nex.Egress{Allow: []string{"db.test", privateOne}}))
+	wantLookup(t, m, ep, "db.test", privateOne)
+	wantReached(t, ep.Namespace(), privateOne+":80", nodeAddr)
+	wantUnknown(t, m, ep, "data.evil.test")
+}
+
+// However often a sandbox asks, and for what, the log has one line about it, without what it chose to write.
+func TestNamesThatFail(t *testing.T) {
+	var log bytes.Buffer
+	m := openManager(t, network.Config{
+		Nameservers: []netip.Addr{netip.MustParseAddr("127.0.0.9")}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	a, b := attach(t, m, "a", nex.Egress{}), attach(t, m, "b", nex.Egress{})
+	for _, ep := range []*network.Endpoint{a, a, a, b} {
+		name := strings.Repeat("very.long.", 10) + "\n\x1b[2Jname.test"
+		if _, code := lookup(t, m, ep, name); code != dnsmessage.RCodeServerFailure {
+			t.Errorf("without a name server the answer is %v", code)
+		}
+	}
+	must(t, a.Close(), b.Close(), m.Close())
+	for _, id := range []string{"a", "b"} {
+		if n := strings.Count(log.String(), "sandbox="+id+" "); n != 1 {
+			t.Errorf("%d lines are about sandbox %s:\n%s", n, id, &log)
+		}
+	}
+	if strings.Contains(log.String(), "name.test") || strings.Contains(log.String(), "\x1b") {
+		t.Errorf("the log has a whole name:\n%q", &log)
+	}
 }
 
 func TestNamesOverTCP(t *testing.T) {

@@ -6,19 +6,18 @@ import "net/netip"
 
 // numbers hands out the addresses of a subnet, each again as late as can be.
 type numbers struct {
-	used  []bool // by number; the network's own, the gateway's and the last are used
-	last  int
-	fixed int // used for ever
+	used []bool // by number; the network's own, the gateway's and the last are used
+	last int
 }
 
 func newNumbers(p netip.Prefix) numbers {
-	n := numbers{used: make([]bool, 1<<(32-p.Bits())), last: 1, fixed: 3}
+	n := numbers{used: make([]bool, 1<<(32-p.Bits())), last: 1}
 	n.used[0], n.used[1], n.used[len(n.used)-1] = true, true, true
 	return n
 }
 
 // size is how many can be handed out.
-func (n *numbers) size() int { return len(n.used) - n.fixed }
+func (n *numbers) size() int { return len(n.used) - 3 }
 
 func (n *numbers) take() (int, bool) {
 	for range n.used {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -17,9 +16,14 @@ import (
 	"github.com/nex-engine/nex/internal/unwind"
 )
 
+// ErrRights is in the error of [Open] if the process lacks the rights to make networks, as when it is not
+// root's, or is in a container that may not.
+var ErrRights = errors.New("cannot make networks for sandboxes")
+
 // Open makes the network of a node's sandboxes, and removes what an earlier process with the same name
 // left and no process uses. What is still used is cut off but for the connections that it has; see
-// [Manager.Sweep]. The caller must Close the manager.
+// [Manager.Sweep]. It waits while another node of the machine starts or ends, at most a minute. An error is
+// [ErrRights] if this process may not make networks at all. The caller must Close the manager.
 func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 	cfg, err = cfg.withDefaults()
 	if err != nil {
@@ -38,11 +42,14 @@ func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 		return nil, fmt.Errorf("cannot make networks for sandboxes, which takes a kernel with network namespaces: %w", err)
 	}
 	undo.Add(func() { _ = unix.Close(m.home) })
-	unlock, err := lockDir(cfg.Dir)
+	unlock, err := lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	if err := makeDir(namespaceDir); err != nil {
+		return nil, err
+	}
 	if m.cni, err = findCNI(cfg); err != nil {
 		return nil, err
 	}
@@ -72,38 +79,17 @@ func checkRights() error {
 		name string
 	}{{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}, {unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"}} {
 		if caps[0].Effective&(1<<need.bit) == 0 {
-			return fmt.Errorf("cannot make networks for sandboxes without %s: run the node as root", need.name)
+			return fmt.Errorf("%w without %s: run the node as root", ErrRights, need.name)
 		}
 	}
-	if err := unix.Access("/proc/sys/net/ipv4/ip_forward", unix.W_OK); err != nil {
-		return fmt.Errorf("cannot make networks for sandboxes, since the settings in /proc/sys/net cannot be changed (%w): in a container, run it privileged", err)
+	err := unix.Access("/proc/sys/net/ipv4/ip_forward", unix.W_OK)
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("cannot make networks for sandboxes, which takes /proc and a kernel with IPv4: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w, since the settings in /proc/sys/net cannot be changed (%w): in a container, run it privileged", ErrRights, err)
 	}
 	return nil
-}
-
-// lockDir makes the directory of the namespaces and keeps others from looking for a free subnet at the
-// same time, or from changing it, until the returned function is called.
-func lockDir(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make directory of network namespaces: %w", err)
-	}
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open directory of network namespaces %s: %w", dir, err)
-	}
-	if err := flock(fd); err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("lock directory of network namespaces %s: %w", dir, err)
-	}
-	return func() { _ = unix.Close(fd) }, nil
-}
-
-func flock(fd int) error {
-	for {
-		if err := unix.Flock(fd, unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }
 
 func (m *Manager) openBuiltIn(undo *unwind.Stack) error {
@@ -121,7 +107,7 @@ func (m *Manager) openBuiltIn(undo *unwind.Stack) error {
 	m.gateway = nth(m.subnet, 1)
 	m.numbers = newNumbers(m.subnet)
 	m.proxy, err = dnsproxy.Listen(netip.AddrFrom4([4]byte{127, 0, 0, 1}), dnsproxy.Config{
-		Client: m.clientAt, Servers: m.servers(), Logger: m.log,
+		Client: m.clientAt, Servers: m.servers(),
 	})
 	if err != nil {
 		return err
@@ -137,7 +123,13 @@ func (m *Manager) openBuiltIn(undo *unwind.Stack) error {
 	if m.uplinks, err = startUplinks(m.table, m.subnet, m.log, previous); err != nil {
 		return err
 	}
-	m.mtu = m.uplinks.mtu()
+	undo.Add(func() {
+		m.uplinks.stop()
+		_ = m.uplinks.restore()
+	})
+	if m.mtu, err = leastMTU(); err != nil {
+		return err
+	}
 	warnOfFirewalls(m.table, m.log)
 	return nil
 }

@@ -124,12 +124,10 @@ func TestManyRules(t *testing.T) {
 
 func netipString(a, b, c, d byte) string { return net.IPv4(a, b, c, d).String() }
 
-// A sandbox cannot fill the table of connections, which is the machine's.
-func TestConnectionsBounded(t *testing.T) {
-	newWorld(t)
-	m := openManager(t, network.Config{Subnet: netip.MustParsePrefix("10.77.0.0/29")})
-	ep, neighbour := attach(t, m, "a", nex.Egress{}), attach(t, m, "b", nex.Egress{})
-	within(t, ep.Namespace(), func() {
+// fillConnections makes all connections that a sandbox may have.
+func fillConnections(t *testing.T, path string) {
+	t.Helper()
+	within(t, path, func() {
 		for i := range 4200 { // each from a port of its own
 			c, err := (&net.Dialer{LocalAddr: &net.UDPAddr{Port: 10000 + i}}).Dial("udp4", publicAddr+":7776")
 			must(t, err)
@@ -137,6 +135,14 @@ func TestConnectionsBounded(t *testing.T) {
 			_ = c.Close()
 		}
 	})
+}
+
+// A sandbox cannot fill the table of connections, which is the machine's.
+func TestConnectionsBounded(t *testing.T) {
+	newWorld(t)
+	m := openManager(t, network.Config{Subnet: netip.MustParsePrefix("10.77.0.0/29")})
+	ep, neighbour := attach(t, m, "a", nex.Egress{}), attach(t, m, "b", nex.Egress{})
+	fillConnections(t, ep.Namespace())
 	if _, err := dial(t, ep.Namespace(), "tcp4", publicAddr+":80"); err == nil {
 		t.Error("a sandbox can have more than 4200 connections")
 	}

@@ -3,10 +3,13 @@
 package network_test
 
 import (
+	"bufio"
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -68,6 +71,31 @@ func TestReachByDefault(t *testing.T) {
 	wantReached(t, "", hostPort(b.Addr(), "80"), m.Gateway().String())
 	wantRefused(t, ns, hostPort(b.Addr(), "80"))
 	wantReached(t, b.Namespace(), hostPort(b.Addr(), "80"), b.Addr().String())
+}
+
+// What is exposed on another machine counts as any connection: the kernel keeps each in its table.
+func TestExposedBounded(t *testing.T) {
+	newWorld(t)
+	m := openManager(t, network.Config{})
+	must(t, m.Expose(4333, netip.MustParseAddrPort(privateOne+":80")))
+	ep, neighbour := attach(t, m, "a", nex.Egress{}), attach(t, m, "b", nex.Egress{})
+	gateway := hostPort(m.Gateway(), "4333")
+	c, err := open(t, ep.Namespace(), "tcp4", gateway)
+	must(t, err)
+	defer func() { _ = c.Close() }()
+	fillConnections(t, ep.Namespace())
+	wantRefused(t, ep.Namespace(), gateway)
+	wantReached(t, neighbour.Namespace(), gateway, nodeAddr)
+	// The one that is there goes on.
+	must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	_, err = c.Write([]byte("still here\n"))
+	must(t, err)
+	lines := bufio.NewReader(c)
+	for _, want := range []string{nodeAddr, "still here"} {
+		if got, err := lines.ReadString('\n'); err != nil || !strings.HasPrefix(got, want) {
+			t.Errorf("the connection says %q, %v, want %q", got, err, want)
+		}
+	}
 }
 
 func TestExpose(t *testing.T) {

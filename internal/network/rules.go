@@ -3,6 +3,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -61,8 +62,9 @@ func (t *table) admit(c *nftables.Conn, s slot) error {
 	return c.SetAddElements(t.flows, t.flowsOf(s))
 }
 
-// addPolicy adds the chains of a sandbox's policy and returns the sets of its names. The chains must not be
-// there, or be empty: see emptyPolicy. The generation tells its sets from those of the policy before.
+// addPolicy makes the chains of a sandbox's policy and returns the sets of its names. What is in these chains
+// and sets is replaced: a change that failed may have happened all the same, if its answer was lost. The
+// generation tells its sets from those of the policy before.
 func (t *table) addPolicy(c *nftables.Conn, s slot, generation int, p *policy.Policy) ([]*nftables.Set, error) {
 	sets := make([]*nftables.Set, p.Sets())
 	for i := range sets {
@@ -72,19 +74,20 @@ func (t *table) addPolicy(c *nftables.Conn, s slot, generation int, p *policy.Po
 		if err := c.AddSet(sets[i], nil); err != nil {
 			return nil, err
 		}
+		c.FlushSet(sets[i])
 	}
-	firstName, secondName, acceptingName := s.chainNames()
-	accepting := t.chain(c, acceptingName)
+	_, secondName, acceptingName := s.chainNames()
+	chains := t.emptyPolicy(c, s)
+	first, accepting := chains[0], chains[2]
 	t.add(c, accepting, t.fewConnections())
 	t.add(c, accepting, match{
 		&expr.Immediate{Register: reg1, Data: native32(s.mark)},
 		&expr.Ct{Key: expr.CtKeyMARK, Register: reg1, SourceRegister: true},
 	}, accept())
-	first, second := t.chain(c, firstName), t.chain(c, secondName)
 	for _, r := range p.Deny {
 		t.add(c, first, matchRule(r, t.special, sets, false), goTo("refuse"))
 	}
-	chains, next := []*nftables.Chain{first, second}, []string{secondName, acceptingName}
+	next := []string{secondName, acceptingName}
 	for i, list := range p.Allow {
 		if i == len(p.Allow)-1 {
 			next[i] = acceptingName
@@ -97,14 +100,15 @@ func (t *table) addPolicy(c *nftables.Conn, s slot, generation int, p *policy.Po
 	return sets, nil
 }
 
-// emptyPolicy takes the rules out of a policy's chains.
+// emptyPolicy makes the chains of a policy, and takes out the rules of those that are there.
 func (t *table) emptyPolicy(c *nftables.Conn, s slot) []*nftables.Chain {
 	first, second, accepting := s.chainNames()
 	var chains []*nftables.Chain
 	for _, name := range []string{first, second, accepting} { // in the order in which they refer to each other
-		chain := &nftables.Chain{Table: t.Table, Name: name}
+		chains = append(chains, t.chain(c, name))
+	}
+	for _, chain := range chains {
 		c.FlushChain(chain)
-		chains = append(chains, chain)
 	}
 	return chains
 }
@@ -117,8 +121,13 @@ func (t *table) enforce(c *nftables.Conn, s slot) error {
 	}})
 }
 
-// dismiss takes back all that the table has of a sandbox with a policy.
+// dismiss takes back what the table has of a sandbox with a policy, be it all or nothing: to remove what is
+// not there fails, so it is added first.
 func (t *table) dismiss(c *nftables.Conn, s slot, sets []*nftables.Set) error {
+	chains := t.emptyPolicy(c, s)
+	if err := errors.Join(t.admit(c, s), t.enforce(c, s)); err != nil {
+		return err
+	}
 	for set, elements := range map[*nftables.Set][]nftables.SetElement{
 		t.senders: t.senderOf(s), t.flows: t.flowsOf(s), t.policies: {{Key: ifname(s.iface)}},
 	} {
@@ -126,11 +135,18 @@ func (t *table) dismiss(c *nftables.Conn, s slot, sets []*nftables.Set) error {
 			return err
 		}
 	}
-	chains := t.emptyPolicy(c, s)
 	for _, chain := range chains {
 		c.DelChain(chain)
 	}
+	return t.removeSets(c, sets)
+}
+
+// removeSets removes sets that may be there.
+func (t *table) removeSets(c *nftables.Conn, sets []*nftables.Set) error {
 	for _, set := range sets {
+		if err := c.AddSet(set, nil); err != nil {
+			return err
+		}
 		c.DelSet(set)
 	}
 	return nil

@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // Candidates when no subnet is configured: perRange networks of each range, from the first on.
@@ -96,23 +94,21 @@ func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
 // takenNetworks looks around on the machine, past our own interfaces.
 func takenNetworks(own *table) (taken, error) {
 	var t taken
-	links, err := netlink.LinkList()
+	links, err := allLinks()
 	if err != nil {
-		return t, fmt.Errorf("list interfaces: %w", err)
+		return t, err
 	}
 	ours := map[int]bool{}
 	for _, l := range links {
-		if ours[l.Attrs().Index] = strings.HasPrefix(l.Attrs().Name, own.ours); ours[l.Attrs().Index] {
-			continue
-		}
-		addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
-		if err != nil {
-			return t, fmt.Errorf("list addresses of %s: %w", l.Attrs().Name, err)
-		}
-		for _, a := range addrs {
-			if p, ok := prefixOf(a.IPNet); ok {
-				t.networks = append(t.networks, p)
-			}
+		ours[l.Attrs().Index] = strings.HasPrefix(l.Attrs().Name, own.ours)
+	}
+	addrs, err := allAddresses()
+	if err != nil {
+		return t, err
+	}
+	for _, a := range addrs {
+		if p, ok := prefixOf(a.IPNet); ok && !ours[a.LinkIndex] {
+			t.networks = append(t.networks, p)
 		}
 	}
 	routes, err := allRoutes()
@@ -144,35 +140,4 @@ func spanned(elements []nftables.SetElement) (netip.Prefix, bool) {
 	}
 	a, b := binary.BigEndian.Uint32(elements[0].Key), binary.BigEndian.Uint32(elements[1].Key)
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte(elements[0].Key)), bits.LeadingZeros32(a^b)).Masked(), true
-}
-
-// allRoutes lists the IPv4 routes of all tables.
-func allRoutes() ([]netlink.Route, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
-	}
-	return routes, nil
-}
-
-// otherTables calls f with the table of each other node.
-func otherTables(own *table, f func(*nftables.Conn, *table) error) error {
-	c, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
-	}
-	tables, err := c.ListTablesOfFamily(nftables.TableFamilyIPv4)
-	if err != nil {
-		return fmt.Errorf("list nftables: %w", err)
-	}
-	for _, t := range tables {
-		name, isNode := strings.CutPrefix(t.Name, tablePrefix)
-		if !isNode || t.Name == own.Name || !validName.MatchString(name) {
-			continue
-		}
-		if err := f(c, newTable(name)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

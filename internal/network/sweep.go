@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -46,9 +45,9 @@ func parseAlias(alias string) (id string, s slot, ok bool) {
 func (m *Manager) findLeftovers() (map[string]leftover, error) {
 	found := map[string]leftover{}
 	prefix := interfacePrefix(m.cfg.Name)
-	links, err := netlink.LinkList()
+	links, err := allLinks()
 	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
+		return nil, err
 	}
 	for _, l := range links {
 		number, isOurs := strings.CutPrefix(l.Attrs().Name, prefix)
@@ -64,14 +63,14 @@ func (m *Manager) findLeftovers() (map[string]leftover, error) {
 		s.iface = l.Attrs().Name
 		found[id] = leftover{slot: s}
 	}
-	entries, err := os.ReadDir(m.cfg.Dir)
+	entries, err := os.ReadDir(namespaceDir)
 	if err != nil {
 		return nil, fmt.Errorf("list network namespaces: %w", err)
 	}
 	for _, e := range entries {
 		if id, isOurs := strings.CutPrefix(e.Name(), prefix); isOurs && validID.MatchString(id) {
 			l := found[id]
-			l.path = filepath.Join(m.cfg.Dir, e.Name())
+			l.path = filepath.Join(namespaceDir, e.Name())
 			found[id] = l
 		}
 	}
@@ -103,7 +102,7 @@ func usedNamespaces() (map[namespaceKey]bool, error) {
 }
 
 // Sweep removes what an earlier process with the same name left for sandboxes that keep says no to, and
-// returns for how many. It leaves those alone in which a process still runs. Sandboxes of this manager are
+// returns for how many; one that cannot be removed does not keep the others. It leaves those alone in which a process still runs. Sandboxes of this manager are
 // none of its business.
 func (m *Manager) Sweep(ctx context.Context, keep func(id string) bool) (int, error) {
 	m.mu.Lock()
@@ -124,9 +123,10 @@ func (m *Manager) removeLeftovers(ctx context.Context, keep func(id string) bool
 		return 0, fmt.Errorf("look for processes in network namespaces: %w", err)
 	}
 	removed := 0
+	var errs []error
 	for id, l := range m.left {
 		if err := ctx.Err(); err != nil {
-			return removed, err
+			return removed, errors.Join(append(errs, err)...)
 		}
 		if keep(id) {
 			continue
@@ -136,12 +136,13 @@ func (m *Manager) removeLeftovers(ctx context.Context, keep func(id string) bool
 			continue
 		}
 		if err := m.removeLeftover(id, l); err != nil {
-			return removed, fmt.Errorf("remove what is left of sandbox %s: %w", id, err)
+			errs = append(errs, fmt.Errorf("remove what is left of sandbox %s: %w", id, err))
+			continue
 		}
 		delete(m.left, id)
 		removed++
 	}
-	return removed, nil
+	return removed, errors.Join(errs...)
 }
 
 func (m *Manager) removeLeftover(id string, l leftover) error {
@@ -156,6 +157,7 @@ func (m *Manager) removeLeftover(id string, l leftover) error {
 	if l.admitted {
 		err := transact(func(c *nftables.Conn) error {
 			return errors.Join(
+				m.table.admit(c, l.slot), // to remove what is not there fails
 				c.SetDeleteElements(m.table.senders, m.table.senderOf(l.slot)),
 				c.SetDeleteElements(m.table.flows, m.table.flowsOf(l.slot)),
 			)
@@ -164,6 +166,8 @@ func (m *Manager) removeLeftover(id string, l leftover) error {
 			return err
 		}
 		m.numbers.give(l.slot.n)
+		l.admitted = false // if what follows fails, this is done
+		m.left[id] = l
 	}
 	if l.slot.addr.IsValid() {
 		forget(l.slot.addr, m.log)

@@ -177,8 +177,8 @@ func TestTwoNodes(t *testing.T) {
 	first := openManager(t, network.Config{Name: "a"})
 	second, err := network.Open(t.Context(), network.Config{Name: "b", Nameservers: []netip.Addr{netip.MustParseAddr(nameServer)}})
 	must(t, err)
-	if first.Subnet().Overlaps(second.Subnet()) {
-		t.Errorf("subnets are %s and %s", first.Subnet(), second.Subnet())
+	if subnetOf(first) == subnetOf(second) {
+		t.Errorf("the subnet of both is %s", subnetOf(first))
 	}
 	if _, err := network.Open(t.Context(), network.Config{Name: "c", Subnet: netip.MustParsePrefix("192.168.127.128/25")}); err == nil {
 		t.Error("a third node has a part of the first one's subnet")
@@ -210,7 +210,7 @@ func TestForwardsForSandboxesOnly(t *testing.T) {
 	must(t, ep.SetEgress(t.Context(), nex.Egress{}))
 	within(t, ep.Namespace(), func() { serveTCP(t, "0.0.0.0:80") })
 	within(t, w.path, func() {
-		for _, s := range []string{"10.60.0.0/24", m.Subnet().String()} {
+		for _, s := range []string{"10.60.0.0/24", subnetOf(m).String()} {
 			must(t, netlink.RouteAdd(&netlink.Route{Dst: cidr(s).IPNet, Gw: net.ParseIP(nodeAddr)}))
 		}
 	})
@@ -227,8 +227,57 @@ func TestForwardsForSandboxesOnly(t *testing.T) {
 	silent(hostPort(ep.Addr(), "80"))
 	wantReached(t, "", "10.60.0.2:80", "10.60.0.1")
 	wantReached(t, "", hostPort(ep.Addr(), "80"), m.Gateway().String())
-	// With forwarding on for the whole machine, that is as the machine has it.
-	must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
-	t.Cleanup(func() { must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0)) })
+	// Somebody turns forwarding on for the whole machine, who then says what is forwarded, but not to sandboxes.
+	turn := func(to string) { must(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte(to), 0)) }
+	t.Cleanup(func() { turn("0") })
+	turn("1")
+	eventually(t, "the world reaches 10.60.0.2:80", func() bool {
+		saw, err := dial(t, w.path, "tcp4", "10.60.0.2:80")
+		return err == nil && saw == routerAddr
+	})
 	silent(hostPort(ep.Addr(), "80"))
+	wantReached(t, ep.Namespace(), publicAddr+":80", nodeAddr)
+	// And off again, which the kernel does for each interface, those of sandboxes too.
+	turn("0")
+	eventually(t, "the sandbox reaches the world", func() bool {
+		saw, err := dial(t, ep.Namespace(), "tcp4", publicAddr+":80")
+		return err == nil && saw == nodeAddr
+	})
+	silent("10.60.0.2:80")
+	silent(hostPort(ep.Addr(), "80"))
+}
+
+// eventually waits for what the manager does by itself, when the kernel has told it.
+func eventually(t *testing.T, what string, happens func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for !happens() {
+		select {
+		case <-deadline:
+			t.Fatalf("it never comes that %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// subnetOf is the subnet of a manager that chose it.
+func subnetOf(m *network.Manager) netip.Prefix { return netip.PrefixFrom(m.Gateway(), 24).Masked() }
+
+// One sandbox that cannot be removed does not keep the others.
+func TestLeftoversThatStay(t *testing.T) {
+	const dir = "/run/netns"
+	must(t, os.MkdirAll(dir, 0o755))
+	before := snapshot(t)
+	stuck := filepath.Join(dir, "next1-stuck", "file")
+	must(t, os.MkdirAll(stuck, 0o755))
+	for i := range 10 {
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("next1-s%d", i)), nil, 0o600))
+	}
+	if _, err := network.Open(t.Context(), network.Config{Name: "t1"}); err == nil || !strings.Contains(err.Error(), "stuck") {
+		t.Errorf("open with something that cannot be removed: %v", err)
+	}
+	must(t, os.RemoveAll(filepath.Dir(stuck)))
+	if got := snapshot(t); got != before {
+		t.Errorf("after all there is:\n%s\nbefore there was:\n%s", got, before)
+	}
 }

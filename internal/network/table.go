@@ -203,6 +203,11 @@ func (t *table) forwarding(c *nftables.Conn, subnet netip.Prefix, gateway netip.
 	t.add(c, entering, state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept())
 	t.add(c, entering, goTo("refuse")) // at once also for a sandbox of another node
 
+	led := t.chain(c, "led") // to an exposed port of another machine
+	t.add(c, led, state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), accept())
+	t.add(c, led, t.fewConnections())
+	t.add(c, led, accept())
+
 	leaving := t.chain(c, "leaving")
 	t.add(c, leaving, match{
 		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: reg1}, &expr.Ct{Key: expr.CtKeyMARK, Register: reg2}, in(t.flows),
@@ -212,7 +217,7 @@ func (t *table) forwarding(c *nftables.Conn, subnet netip.Prefix, gateway netip.
 	t.add(c, leaving, match{
 		loadProtocol(), unequal([]byte{unix.IPPROTO_TCP}), unequal([]byte{unix.IPPROTO_UDP}), unequal([]byte{unix.IPPROTO_ICMP}),
 	}, goTo("refuse"))
-	t.add(c, leaving, t.isExposed(gateway), accept())
+	t.add(c, leaving, t.isExposed(gateway), goTo(led.Name))
 	t.add(c, leaving, destination(subnet), goTo("refuse"))
 	t.add(c, leaving, to(t.ours), goTo("refuse"))
 	t.add(c, leaving, match{loadDestination(), in(t.never)}, goTo("refuse"))

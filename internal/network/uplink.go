@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
 	"github.com/google/nftables"
+	nl "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -24,70 +27,56 @@ const (
 	minMTU = 576
 )
 
-// uplinks keeps forwarding on for the interfaces that routes lead through. It follows the routes, as
-// interfaces come and go.
+// uplinks keeps forwarding on for the interfaces that routes lead through, and for those of sandboxes. It
+// follows the routes and the settings, as interfaces come and go and others change them.
 type uplinks struct {
-	table  *table
-	subnet netip.Prefix
-	log    *slog.Logger
-	done   chan struct{}
-	events chan netlink.RouteUpdate
-	runs   sync.WaitGroup
+	table   *table
+	log     *slog.Logger
+	watcher *watcher
+	runs    sync.WaitGroup
 
-	mu      sync.Mutex
-	guarded map[string]bool // forwards because of us, or of another node
+	// guarded has, with their numbers, the interfaces that forward because of us, or of another node. Only
+	// one goroutine at a time has it: who starts, then follow, then who has stopped that.
+	guarded map[string]int
 }
 
 // startUplinks turns forwarding on where it is needed. The names are interfaces for which an earlier
 // process of this node did.
 func startUplinks(t *table, subnet netip.Prefix, log *slog.Logger, previous []string) (*uplinks, error) {
-	u := &uplinks{
-		table: t, subnet: subnet, log: log, guarded: map[string]bool{},
-		done: make(chan struct{}), events: make(chan netlink.RouteUpdate, 64),
+	u := &uplinks{table: t, log: log, guarded: map[string]int{}}
+	var err error
+	u.watcher, err = watch(openEvents, func(m nl.Message) bool { return mayNeedForwarding(m, subnet) }, log)
+	if err != nil {
+		return nil, err
 	}
-	if err := netlink.RouteSubscribeWithOptions(u.events, u.done, netlink.RouteSubscribeOptions{
-		ErrorCallback: func(err error) {
-			select {
-			case <-u.done:
-			default:
-				log.Warn("cannot follow the routes of the machine any more", "error", err)
-			}
-		},
-	}); err != nil {
-		return nil, fmt.Errorf("follow routes: %w", err)
-	}
-	u.runs.Go(u.follow)
 	if err := u.refresh(previous); err != nil {
-		u.stop()
+		u.watcher.stop()
 		return nil, errors.Join(err, u.restore())
 	}
+	u.runs.Go(u.follow)
 	return u, nil
 }
 
-// stop ends following the routes.
+// stop ends following.
 func (u *uplinks) stop() {
-	close(u.done)
+	u.watcher.stop()
 	u.runs.Wait()
 }
 
 func (u *uplinks) follow() {
-	for e := range u.events { // until it is closed because done is
-		if e.Type != unix.RTM_NEWROUTE || e.Table == unix.RT_TABLE_LOCAL {
-			continue
-		}
-		if p, ok := prefixOf(e.Dst); ok && u.subnet.Contains(p.Addr()) {
-			continue // a sandbox's own
-		}
+	for {
 		select {
-		case <-u.done:
-			continue
-		default:
+		case <-u.watcher.done:
+			return
+		case <-u.watcher.changed:
 		}
 		if err := u.refresh(nil); err != nil {
-			u.log.Warn("cannot turn forwarding on for an interface", "error", err)
+			u.log.Warn("cannot bring forwarding for sandboxes up to date", "error", err)
 		}
 	}
 }
+
+const wholeMachine = "ipv4/ip_forward"
 
 func forwardingOf(name string) string { return "ipv4/conf/" + name + "/forwarding" }
 
@@ -96,11 +85,15 @@ func isOn(setting string) bool {
 	return err == nil && strings.TrimSpace(string(b)) != "0"
 }
 
-// names are the uplinks: interfaces that routes lead through, without loopback and those of sandboxes.
-func (u *uplinks) names() ([]netlink.Link, error) {
+// sandboxLink begins the interfaces of the sandboxes of all nodes.
+var sandboxLink = regexp.MustCompile(`^` + interfacePrefix(`[a-z0-9]{1,6}`))
+
+// look returns the interfaces of the machine, and which of them are uplinks: routes lead through them, and
+// they are neither loopback nor a sandbox's.
+func look() (links []netlink.Link, isUplink map[int]bool, err error) {
 	routes, err := allRoutes()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	through := map[int]bool{}
 	for _, r := range routes {
@@ -112,70 +105,102 @@ func (u *uplinks) names() ([]netlink.Link, error) {
 			through[hop.LinkIndex] = true
 		}
 	}
-	links, err := netlink.LinkList()
-	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
+	if links, err = allLinks(); err != nil {
+		return nil, nil, err
 	}
-	var up []netlink.Link
+	isUplink = map[int]bool{}
 	for _, l := range links {
 		a := l.Attrs()
-		// Those of other nodes forward already.
-		if through[a.Index] && a.Flags&unix.IFF_LOOPBACK == 0 && !strings.HasPrefix(a.Name, u.table.ours) {
-			up = append(up, l)
-		}
+		isUplink[a.Index] = through[a.Index] && a.Flags&unix.IFF_LOOPBACK == 0 && !sandboxLink.MatchString(a.Name)
 	}
-	return up, nil
+	return links, isUplink, nil
 }
 
-// refresh turns forwarding on for uplinks that do not have it, after the table guards what it would allow.
+// refresh turns forwarding on for uplinks that do not have it, after the table guards what that would
+// allow. Once somebody has turned it on for the whole machine, it is theirs to say what is forwarded.
 func (u *uplinks) refresh(previous []string) error {
-	if isOn("ipv4/ip_forward") {
+	if isOn(wholeMachine) {
+		return u.guard(map[string]int{})
+	}
+	links, isUplink, err := look()
+	if err != nil {
+		return err
+	}
+	on := map[string]bool{}
+	for _, l := range links {
+		on[l.Attrs().Name] = isOn(forwardingOf(l.Attrs().Name))
+	}
+	// After that: what another node has turned on it had guarded before.
+	byNodes, err := guardedByOthers(u.table)
+	if err != nil {
+		return err
+	}
+	own := map[string]bool{}
+	for _, name := range previous {
+		own[name] = on[name]
+	}
+	guarded := map[string]int{}
+	var off []string
+	for _, l := range links {
+		name, index := l.Attrs().Name, l.Attrs().Index
+		isOurs := strings.HasPrefix(name, u.table.ours)
+		// One that no route leads through at the moment still forwards.
+		if u.guarded[name] == index || own[name] || isUplink[index] && (!on[name] || byNodes[name]) {
+			guarded[name] = index
+		}
+		if !on[name] && (isUplink[index] || isOurs) {
+			off = append(off, name)
+		}
+	}
+	if err := u.guard(guarded); err != nil {
+		return err
+	}
+	return u.turnOn(off)
+}
+
+// guard makes the table drop what is forwarded from these interfaces, and from no others, to elsewhere
+// than a sandbox.
+func (u *uplinks) guard(names map[string]int) error {
+	if maps.Equal(names, u.guarded) {
 		return nil
 	}
-	links, err := u.names()
+	var elements []nftables.SetElement
+	for name := range names {
+		elements = append(elements, nftables.SetElement{Key: ifname(name)})
+	}
+	err := transact(func(c *nftables.Conn) error {
+		c.FlushSet(u.table.guarded)
+		if len(elements) == 0 {
+			return nil
+		}
+		return c.SetAddElements(u.table.guarded, elements)
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("guard the forwarding of interfaces: %w", err)
 	}
-	others, err := guardedByOthers(u.table)
-	if err != nil {
-		return err
-	}
-	for _, name := range previous {
-		others[name] = true
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, l := range links {
-		name := l.Attrs().Name
-		on := isOn(forwardingOf(name))
-		if u.guarded[name] && on || on && !others[name] {
-			continue
-		}
-		if !u.guarded[name] {
-			if err := transact(func(c *nftables.Conn) error {
-				return c.SetAddElements(u.table.guarded, []nftables.SetElement{{Key: ifname(name)}})
-			}); err != nil {
-				return fmt.Errorf("guard forwarding of %s: %w", name, err)
-			}
-			u.guarded[name] = true
-		}
-		if on {
-			continue
-		}
-		if err := setting(forwardingOf(name), "1"); err != nil {
-			return fmt.Errorf("turn on forwarding of IPv4 for %s: %w", name, err)
-		}
-		u.log.Info("forwarding of IPv4 is turned on for an interface, for sandboxes only", "interface", name)
-	}
+	u.guarded = names
 	return nil
+}
+
+func (u *uplinks) turnOn(names []string) error {
+	var errs []error
+	for _, name := range names {
+		err := setting(forwardingOf(name), "1")
+		switch {
+		case errors.Is(err, os.ErrNotExist): // it is gone
+		case err != nil:
+			errs = append(errs, fmt.Errorf("turn on forwarding of IPv4 for %s: %w", name, err))
+		default:
+			u.log.Info("forwarding of IPv4 is turned on for an interface, for sandboxes only", "interface", name)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // restore turns off what refresh turned on, unless another node needs it, or somebody turned forwarding on
 // for the whole machine.
 func (u *uplinks) restore() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if isOn("ipv4/ip_forward") {
+	if isOn(wholeMachine) {
 		return nil
 	}
 	others, err := guardedByOthers(u.table)
@@ -194,70 +219,17 @@ func (u *uplinks) restore() error {
 	return errors.Join(errs...)
 }
 
-// mtu is the least of the uplinks': what passes from a sandbox passes on.
-func (u *uplinks) mtu() int {
-	links, err := u.names()
+// leastMTU is that of the uplinks: what passes from a sandbox passes on.
+func leastMTU() (int, error) {
+	links, isUplink, err := look()
 	if err != nil {
-		return plainMTU
+		return 0, err
 	}
 	mtu := plainMTU
 	for _, l := range links {
-		if m := l.Attrs().MTU; m >= minMTU {
+		if m := l.Attrs().MTU; isUplink[l.Attrs().Index] && m >= minMTU {
 			mtu = min(mtu, m)
 		}
 	}
-	return mtu
-}
-
-// guardedBefore are the interfaces that a table guards which is there from before.
-func guardedBefore(t *table) []string {
-	c, err := nftables.New()
-	if err != nil {
-		return nil
-	}
-	return guardedIn(c, t)
-}
-
-func guardedIn(c *nftables.Conn, t *table) []string {
-	elements, err := c.GetSetElements(t.guarded)
-	if err != nil {
-		return nil // there is no such table, or it has been removed meanwhile
-	}
-	var names []string
-	for _, e := range elements {
-		names = append(names, strings.TrimRight(string(e.Key), "\x00"))
-	}
-	return names
-}
-
-func guardedByOthers(own *table) (map[string]bool, error) {
-	names := map[string]bool{}
-	err := otherTables(own, func(c *nftables.Conn, other *table) error {
-		for _, name := range guardedIn(c, other) {
-			names[name] = true
-		}
-		return nil
-	})
-	return names, err
-}
-
-// warnOfFirewalls names the chains of others that drop what they do not know.
-func warnOfFirewalls(own *table, log *slog.Logger) {
-	c, err := nftables.New()
-	if err != nil {
-		return
-	}
-	chains, err := c.ListChains()
-	if err != nil {
-		return
-	}
-	for _, ch := range chains {
-		if ch.Hooknum == nil || ch.Policy == nil || *ch.Policy != nftables.ChainPolicyDrop || ch.Table.Name == own.Name {
-			continue
-		}
-		if *ch.Hooknum == *nftables.ChainHookForward || *ch.Hooknum == *nftables.ChainHookInput {
-			log.Warn("a firewall drops packets that it has no rule for, also those of sandboxes: allow in it what comes from, and is forwarded from and to, their interfaces",
-				"table", ch.Table.Name, "chain", ch.Name, "interfaces", own.ours+"*")
-		}
-	}
+	return mtu, nil
 }

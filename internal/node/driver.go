@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -46,7 +47,9 @@ func (n *node) openDriver(ctx context.Context) error {
 		return err
 	}
 	n.tellMissing()
-	return n.sweep(ctx)
+	n.sweepOther(ctx, agent, groups)
+	n.sweep(ctx, n.driver)
+	return nil
 }
 
 // shortName tells the nodes of a machine apart in the names of what they make on it.
@@ -77,11 +80,15 @@ func (n *node) openGVisor(ctx context.Context, agent string, groups *cgroup.Mana
 	if err := gvisor.Check(ctx, cfg); err != nil {
 		return noSandbox(err)
 	}
-	if cfg.Network, err = n.openNetwork(ctx); err != nil {
-		if !n.runs(nex.WorkloadType.Function) {
-			return fmt.Errorf("services need a network in their sandboxes: %w", err)
-		}
+	network, err := n.openNetwork(ctx)
+	switch {
+	case err == nil:
+		n.onClose(network.close)
+		cfg.Network, n.serviceURL = network.Network, network.natsURL
+	case errors.Is(err, errNoNetwork) && n.runs(nex.WorkloadType.Function):
 		n.log.Warn("this node runs functions only: services need a network in their sandboxes", "error", err)
+	default:
+		return fmt.Errorf("services need a network in their sandboxes: %w", err)
 	}
 	d, err := gvisor.New(cfg)
 	if err != nil {
@@ -91,6 +98,16 @@ func (n *node) openGVisor(ctx context.Context, agent string, groups *cgroup.Mana
 	n.driver = d
 	return nil
 }
+
+// sandboxNetwork is the network of the sandboxes.
+type sandboxNetwork struct {
+	gvisor.Network
+	natsURL string // of the server for workloads, as they reach it
+	close   func()
+}
+
+// errNoNetwork is why a node that may not make networks has none.
+var errNoNetwork = errors.New("this node may not make networks")
 
 // noSandbox is the error of a machine without a level that works.
 func noSandbox(err error) error {
@@ -135,22 +152,67 @@ func (n *node) tellMissing() {
 	}
 }
 
-// sweep removes what an earlier node process left.
-func (n *node) sweep(ctx context.Context) error {
-	d, ok := n.driver.(sandbox.Sweeper)
+// sweep removes what an earlier node process left. What cannot be removed keeps nobody from working.
+func (n *node) sweep(ctx context.Context, d sandbox.Driver) {
+	sweeper, ok := d.(sandbox.Sweeper)
 	if !ok {
-		return errors.New("the sandbox driver cannot remove what an earlier node process left")
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	swept, err := d.Sweep(ctx)
+	swept, err := sweeper.Sweep(ctx)
 	if err != nil {
-		return fmt.Errorf("remove what an earlier node process left: %w", err)
+		n.log.Error("something of an earlier node process is left", "error", err)
 	}
 	if swept > 0 {
 		n.log.Warn("removed sandboxes that an earlier node process left", "sandboxes", swept)
 	}
-	return nil
+}
+
+// sweepOther does the same for the level that this node had before, if it was another one.
+func (n *node) sweepOther(ctx context.Context, agent string, groups *cgroup.Manager) {
+	if n.cfg.Settings.NoSandbox {
+		n.sweepGVisor(ctx, agent, groups)
+		return
+	}
+	dir := n.sandboxDir(process.Name)
+	if isEmpty(dir) {
+		return
+	}
+	d, err := process.New(process.Config{AgentPath: agent, Dir: dir, Cgroups: groups, Logger: n.log})
+	if err != nil {
+		n.log.Error("something of an earlier node process is left", "dir", dir, "error", err)
+		return
+	}
+	n.sweep(ctx, d)
+}
+
+func (n *node) sweepGVisor(ctx context.Context, agent string, groups *cgroup.Manager) {
+	dir := n.sandboxDir(gvisor.Name)
+	if isEmpty(dir) {
+		return
+	}
+	runsc, err := binpath.Find("runsc", n.cfg.Settings.BinPath)
+	if err == nil {
+		cfg := gvisor.Config{Runsc: runsc, AgentPath: agent, Dir: dir, Cgroups: groups, Logger: n.log}
+		if network, err := n.openNetwork(ctx); err == nil { // whoever may make none has left none
+			defer network.close()
+			cfg.Network = network.Network
+		}
+		var d *gvisor.Driver
+		if d, err = gvisor.New(cfg); err == nil {
+			n.sweep(ctx, d)
+			err = os.RemoveAll(dir) // or the next start would do all this again
+		}
+	}
+	if err != nil {
+		n.log.Error("something of an earlier node process is left", "dir", dir, "error", err)
+	}
+}
+
+func isEmpty(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err != nil || len(entries) == 0
 }
 
 func (n *node) closed(what string, err error) {

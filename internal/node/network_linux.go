@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -14,8 +16,8 @@ import (
 )
 
 // openNetwork makes the network of the sandboxes, in which services reach the NATS server that they are
-// told of.
-func (n *node) openNetwork(ctx context.Context) (gvisor.Network, error) {
+// told of. The caller closes it.
+func (n *node) openNetwork(ctx context.Context) (sandboxNetwork, error) {
 	s := n.cfg.Settings
 	cfg := network.Config{
 		Name: n.shortName(), InterfaceName: s.CNI.InterfaceName, Egress: s.Egress, Logger: n.log,
@@ -24,24 +26,28 @@ func (n *node) openNetwork(ctx context.Context) (gvisor.Network, error) {
 	if s.CNI.Subnet != "" {
 		subnet, err := netip.ParsePrefix(s.CNI.Subnet)
 		if err != nil {
-			return nil, err
+			return sandboxNetwork{}, err
 		}
 		cfg.Subnet = subnet
 	}
 	for _, server := range s.CNI.Nameservers {
 		addr, err := netip.ParseAddr(server)
 		if err != nil {
-			return nil, err
+			return sandboxNetwork{}, err
 		}
 		cfg.Nameservers = append(cfg.Nameservers, addr)
 	}
 	m, err := network.Open(ctx, cfg)
-	if err != nil {
-		return nil, err
+	if errors.Is(err, network.ErrRights) {
+		return sandboxNetwork{}, fmt.Errorf("%w: %w", errNoNetwork, err)
 	}
-	n.onClose(func() { n.closed("network of the sandboxes", m.Close()) })
-	n.serviceURL = n.expose(m)
-	return gvisor.NewNetwork(m), nil
+	if err != nil {
+		return sandboxNetwork{}, err
+	}
+	return sandboxNetwork{
+		Network: gvisor.NewNetwork(m), natsURL: n.expose(m),
+		close: func() { n.closed("network of the sandboxes", m.Close()) },
+	}, nil
 }
 
 // expose lets services reach the NATS server that they are told of, and returns its URL as they see it.

@@ -4,11 +4,8 @@ package node
 
 import (
 	"context"
-	"errors"
-
-	"github.com/nex-engine/nex/internal/sandbox/gvisor"
 )
 
-func (n *node) openNetwork(context.Context) (gvisor.Network, error) {
-	return nil, errors.New("sandboxes have networks on linux alone")
+func (n *node) openNetwork(context.Context) (sandboxNetwork, error) {
+	return sandboxNetwork{}, errNoNetwork
 }

@@ -194,7 +194,7 @@ func (n *node) openControl(seen *claims.Seen) error {
 		Conn: n.cfg.Control, NodeID: n.id, Nexus: s.Nexus, Xkey: n.xkey, Tags: n.tags(),
 		OS: c.OS, Arch: c.Arch, Sandbox: c.Level, Types: n.types(),
 		Limits: c.Limits, LimitsOf: func(s workload.Spec) sandbox.Limits { return n.settings(s).Limits },
-		Network: c.Network && !c.HostNetwork,
+		Network:      c.Network && !c.HostNetwork,
 		DenySubjects: s.DenyTriggerSubjects, DefaultEnvironment: n.defaultEnvironment(),
 		Verifier: &claims.Verifier{
 			Node: n.id, ValidIssuers: s.ValidIssuers, RequireBound: s.BoundClaims(),

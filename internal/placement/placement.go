@@ -45,7 +45,11 @@ func Reasons(r *nex.AuctionRequest, n Node) []string {
 		no("the sandbox level is %s, below %s", n.Sandbox, r.MinSandbox)
 	}
 	for _, t := range r.WorkloadTypes {
-		if !slices.Contains(n.Types, t) {
+		switch {
+		case slices.Contains(n.Types, t):
+		case t == nex.TypeOCI && n.Sandbox == nex.SandboxNone:
+			no("workloads of type oci are not supported, for images need a sandbox and the sandbox level is none")
+		default:
 			no("workloads of type %s are not supported", t)
 		}
 	}

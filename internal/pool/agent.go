@@ -20,6 +20,7 @@ type Agent struct {
 	Hello    agentlink.Handshake
 
 	settings sandbox.Settings // of the sandbox
+	pool     *Pool
 	log      *slog.Logger
 	release  sync.Once
 	ready    time.Time     // when it shook hands
@@ -42,15 +43,22 @@ func (a *Agent) configure(ctx context.Context, s sandbox.Settings) error {
 const destroyTimeout = 10 * time.Second
 
 // Release kills whatever still runs in the sandbox and gives everything back. It returns when
-// nothing is left, at the latest after ten seconds; what is left then is in the node's log. It may
-// be called more than once, and each call returns when the first has done its work.
+// nothing is left, at the latest after ten seconds; what is left then is in the node's log, and the pool
+// tries again until it is closed. It may be called more than once, and each call returns when the first
+// has done its work.
 func (a *Agent) Release() {
 	a.release.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), destroyTimeout)
-		defer cancel()
-		if err := a.Instance.Destroy(ctx); err != nil {
-			a.log.Error("sandbox did not end", "error", err)
-		}
+		err := a.destroy()
 		a.Link.Close()
+		if err != nil {
+			a.log.Error("sandbox did not end", "error", err)
+			a.pool.retire(a)
+		}
 	})
+}
+
+func (a *Agent) destroy() error {
+	ctx, cancel := context.WithTimeout(context.Background(), destroyTimeout)
+	defer cancel()
+	return a.Instance.Destroy(ctx)
 }

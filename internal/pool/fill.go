@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nuid"
+	"golang.org/x/time/rate"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
@@ -102,11 +103,48 @@ func (p *Pool) leaseCold(ctx context.Context, need Need) (*Agent, error) {
 	if closed {
 		return nil, p.noAgent(ctx)
 	}
+	select {
+	case p.cold <- struct{}{}:
+		defer func() { <-p.cold }()
+	case <-ctx.Done():
+		return nil, p.noAgent(ctx)
+	}
 	a, err := p.startFor(ctx, need)
 	if err != nil {
 		return nil, nex.Errorf(nex.CodeNoAgent, "no agent became ready in time: %v", err)
 	}
 	return a, nil
+}
+
+// Pauses before a sandbox that did not end is ended again; they double.
+const (
+	firstRetire = time.Second
+	lastRetire  = time.Minute
+)
+
+// retire ends a sandbox that did not end, in the background. What is left when the pool is closed is swept
+// when the node starts again.
+func (p *Pool) retire(a *Agent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.group.Go(func() {
+		for pause := firstRetire; ; pause = min(2*pause, lastRetire) {
+			timer := time.NewTimer(pause)
+			select {
+			case <-timer.C:
+			case <-p.ctx.Done():
+				timer.Stop()
+				return
+			}
+			if a.destroy() == nil {
+				a.log.Info("sandbox has ended at last")
+				return
+			}
+		}
+	})
 }
 
 // startFor starts one agent and waits for its handshake.
@@ -120,16 +158,17 @@ func (p *Pool) startFor(ctx context.Context, need Need) (*Agent, error) {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	log, caps := p.cfg.Logger.With("agent", id), p.cfg.Driver.Capabilities()
+	says := rate.Sometimes{First: 20, Interval: time.Second} // an agent cannot fill the node's log
 	instance, err := p.cfg.Driver.Start(ctx, sandbox.Spec{
 		ID: id, Bootstrap: link.Bootstrap(caps.LinkDir, caps.HostNetwork), LinkDir: link.Dir(),
 		Network: need.Network, Rootfs: need.Rootfs, Settings: need.Settings,
-		Log: func(line string) { log.Warn("agent says", "line", line) },
+		Log: func(line string) { says.Do(func() { log.Warn("agent says", "line", line) }) },
 	})
 	if err != nil {
 		link.Close()
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	a := &Agent{ID: id, Instance: instance, Link: link, settings: need.Settings, log: log}
+	a := &Agent{ID: id, Instance: instance, Link: link, settings: need.Settings, pool: p, log: log}
 	if a.Hello, err = p.awaitHandshake(ctx, a); err != nil {
 		a.Release()
 		return nil, err

@@ -48,6 +48,7 @@ type Pool struct {
 	ctx    context.Context // ends with Close; bounds starting, not the life of leased agents
 	cancel context.CancelCauseFunc
 	group  sync.WaitGroup // everything the pool started
+	cold   chan struct{}  // has a place for each agent that may be started for a Need at one time
 
 	mu       sync.Mutex
 	idle     []*Agent
@@ -74,6 +75,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	}
 	p := &Pool{cfg: cfg, backoff: backoff{apart: 2 * (lastRetry + cfg.HandshakeTimeout)}}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
+	p.cold = make(chan struct{}, maxStarting)
 	if cfg.Size == 0 {
 		return p, nil
 	}

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
@@ -194,4 +196,70 @@ func TestKindThatDoesNotStart(t *testing.T) {
 	if n := k.driver.Live(); n != 0 {
 		t.Errorf("%d sandboxes are left, want none", n)
 	}
+}
+
+// Agents for images are started a few at a time, and an end of the wait ends it.
+func TestImagesAtOnce(t *testing.T) {
+	t.Parallel()
+	const leases = 12
+	k := newKinds(t, 0)
+	var mu sync.Mutex
+	starting, most := 0, 0
+	let := make(chan struct{})
+	k.fleet.Script = func(int) linktest.Script {
+		return linktest.Script{Hello: func(*linktest.Agent) bool {
+			mu.Lock()
+			starting++
+			most = max(most, starting)
+			mu.Unlock()
+			<-let
+			mu.Lock()
+			starting--
+			mu.Unlock()
+			return true
+		}}
+	}
+	p := k.openAll(nex.TypeOCI)
+	var group sync.WaitGroup
+	for range leases {
+		group.Go(func() {
+			a, err := p.Lease(t.Context(), pool.Need{Network: true, Rootfs: "/images/one"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			a.Release()
+		})
+	}
+	nextest.Await(t, "some are being started", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return starting >= 4
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Lease(ctx, pool.Need{Network: true, Rootfs: "/images/one"}); nex.CodeOf(err) != nex.CodeNoAgent {
+		t.Errorf("Lease that nobody waits for = %v, want code %s", err, nex.CodeNoAgent)
+	}
+	close(let)
+	group.Wait()
+	if most > 4 {
+		t.Errorf("%d agents were started at one time, want 4 at most", most)
+	}
+}
+
+// A sandbox that does not end at first is ended again.
+func TestSandboxThatDoesNotEndAtFirst(t *testing.T) {
+	t.Parallel()
+	k := newKinds(t, 0)
+	tries := 0
+	k.driver.OnDestroy = func(context.Context, *fake.Instance) error {
+		if tries++; tries == 1 {
+			return errors.New("interface is busy")
+		}
+		return nil
+	}
+	p := k.openAll(nex.TypeV8)
+	k.lease(p, pool.Need{}).Release()
+	nextest.Await(t, "the sandbox has ended", func() bool { return k.driver.Live() == 0 })
 }

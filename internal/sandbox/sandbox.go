@@ -79,9 +79,9 @@ type Instance interface {
 	// ID is the id from the Spec.
 	ID() string
 	// Stage puts a private copy of the file at hostPath, readable and executable by the workload but
-	// not writable, where the agent can see it, and returns its path inside. Call it once. It fails
-	// once the sandbox has ended.
-	Stage(ctx context.Context, hostPath string) (string, error)
+	// not writable, where the agent can see it, and returns its path inside. Call it once for each
+	// purpose. It fails once the sandbox has ended.
+	Stage(ctx context.Context, p Purpose, hostPath string) (string, error)
 	// Configure replaces the settings, all of them or none. What cannot be changed while the sandbox
 	// runs (disk, open files) stays as it was when those settings are equal, and is an error otherwise.
 	Configure(ctx context.Context, s Settings) error
@@ -95,6 +95,15 @@ type Instance interface {
 	// returns an error that says what is left; it may be called again.
 	Destroy(ctx context.Context) error
 }
+
+// A Purpose is what a file is staged for. A driver may name the file so.
+type Purpose string
+
+// The purposes.
+const (
+	ForArtifact Purpose = "artifact" // it is what the workload runs
+	ForCompiled Purpose = "compiled" // it is what was compiled of the artifact before
+)
 
 // A Sweeper is a Driver whose sandboxes can outlive a node that was killed.
 type Sweeper interface {

@@ -16,6 +16,7 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/artifact"
 	"github.com/nex-engine/nex/internal/pool"
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/fake"
 	"github.com/nex-engine/nex/internal/workload"
 )
@@ -57,7 +58,9 @@ func TestFirstStartFails(t *testing.T) {
 			r.Config.Agents = noAgents{nex.Errorf(nex.CodeNoAgent, "there is none")}
 		}, nex.CodeNoAgent, `^there is none$`},
 		{"sandbox takes no file", func(r *rig, _ *workload.Spec) {
-			r.driver.OnStage = func(context.Context, *fake.Instance, string) error { return errors.New("the disk is full") }
+			r.driver.OnStage = func(context.Context, *fake.Instance, sandbox.Purpose, string) error {
+				return errors.New("the disk is full")
+			}
 		}, nex.CodeStartFailed, `^put artifact into sandbox: the disk is full$`},
 		{"agent refuses", func(r *rig, s *workload.Spec) {
 			r.play(s.Name, refuses(agentlink.DeployReply{Error: "not today", Code: nex.CodeDigestMismatch}))

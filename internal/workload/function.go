@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"io"
 	"time"
 
 	nex "github.com/nex-engine/nex"
@@ -25,6 +26,11 @@ type Function interface {
 	Settings() agentlink.Function
 	// Host answers host service requests; see linkhost.Events.
 	Host(ctx context.Context, r hostapi.Request) (hostapi.Response, error)
+	// Compiled is a file with what an earlier agent has compiled of the artifact with the digest; empty if there
+	// is none. It may be gone at any time.
+	Compiled(digest string) string
+	// KeepCompiled takes what an agent has compiled of the artifact with the digest, for later ones.
+	KeepCompiled(digest string, r io.Reader) error
 	// Memory is told how many bytes the agent uses.
 	Memory(bytes int64)
 	// Attach lets calls through to an agent, which runs what has the digest; the error has a code.

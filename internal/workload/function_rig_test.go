@@ -3,6 +3,7 @@ package workload_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -23,6 +24,8 @@ type functions struct {
 	OnOpen   func(context.Context) error
 	OnAttach func(n int) error // n counts the calls of one function from 1
 	OnDetach func(context.Context)
+	// Code is a file with compiled code of all functions; empty for none.
+	Code string
 
 	mu      sync.Mutex
 	opened  []*connection
@@ -41,6 +44,7 @@ type connection struct {
 	called   int
 	answers  []agentlink.Answer
 	memory   int64
+	kept     []string // digests, and what was compiled
 	stats    nex.CallStats
 	closed   bool
 }
@@ -130,6 +134,14 @@ func (c *connection) Settings() agentlink.Function {
 
 func (c *connection) Host(_ context.Context, r hostapi.Request) (hostapi.Response, error) {
 	return hostapi.Response{Body: []byte(c.spec.ID + " " + r.Service + "." + r.Method)}, nil
+}
+
+func (c *connection) Compiled(string) string { return c.f.Code }
+
+func (c *connection) KeepCompiled(digest string, r io.Reader) error {
+	content, err := io.ReadAll(r)
+	c.f.note(func() { c.kept = append(c.kept, digest, string(content)) })
+	return err
 }
 
 func (c *connection) Memory(bytes int64) { c.f.note(func() { c.memory = bytes }) }

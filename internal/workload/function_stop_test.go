@@ -15,6 +15,7 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/function"
 	"github.com/nex-engine/nex/internal/nextest"
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/fake"
 	"github.com/nex-engine/nex/internal/workload"
 )
@@ -120,7 +121,7 @@ func TestFunctionStopBeforeItRuns(t *testing.T) {
 		}, ""},
 		{"while the artifact is staged", func(r *rig) <-chan struct{} {
 			wait, reached, _ := hold()
-			r.driver.OnStage = func(ctx context.Context, _ *fake.Instance, _ string) error { return wait(ctx) }
+			r.driver.OnStage = func(ctx context.Context, _ *fake.Instance, _ sandbox.Purpose, _ string) error { return wait(ctx) }
 			return reached
 		}, "[Close]"},
 		{"while it is loaded", func(r *rig) <-chan struct{} {

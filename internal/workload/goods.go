@@ -9,6 +9,7 @@ import (
 	"github.com/nex-engine/nex/internal/image"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/program"
+	"github.com/nex-engine/nex/internal/sandbox"
 )
 
 // Images is where container images come from; image.Store is one.
@@ -45,15 +46,29 @@ func (g goods) rootfs() string {
 	return g.image.Root()
 }
 
-// stage puts the artifact into the agent's sandbox and returns its path there.
-func (g goods) stage(ctx context.Context, agent *pool.Agent) (path string, err error) {
+// staged are paths in a sandbox.
+type staged struct {
+	artifact string // empty for an image
+	compiled string // empty if there is nothing
+}
+
+// stage puts the artifact into the agent's sandbox, and what was compiled of it.
+func (w *Workload) stage(g goods, agent *pool.Agent) (s staged, err error) {
 	if g.file == nil {
-		return "", nil
+		return staged{}, nil
 	}
-	if path, err = agent.Instance.Stage(ctx, g.file.Path); err != nil {
-		return "", nex.Errorf(nex.CodeStartFailed, "put artifact into sandbox: %v", err)
+	if s.artifact, err = agent.Instance.Stage(w.ctx, sandbox.ForArtifact, g.file.Path); err != nil {
+		return staged{}, nex.Errorf(nex.CodeStartFailed, "put artifact into sandbox: %v", err)
 	}
-	return path, nil
+	if w.spec.Type != nex.TypeWasm {
+		return s, nil
+	}
+	if path := w.function.Compiled(g.digest); path != "" {
+		if s.compiled, err = agent.Instance.Stage(w.ctx, sandbox.ForCompiled, path); err != nil {
+			w.m.cfg.Logger.Debug("compiled code not put into sandbox", "workload", w.spec.Name, "id", w.spec.ID, "error", err)
+		}
+	}
+	return s, nil
 }
 
 // fetch brings here what the workload is made of, and looks whether it can run.

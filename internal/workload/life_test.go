@@ -10,6 +10,7 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -162,8 +163,8 @@ func TestDeployRunsTheProgram(t *testing.T) {
 		Argv: s.Argv, Environment: s.Environment,
 	}
 	agent := r.driver.Instance(r.fleet.Of(s.ID).ID)
-	if !reflect.DeepEqual(d, want) || d.Path == "" || d.Path != agent.Staged() {
-		t.Errorf("the agent was told %+v, want %+v; staged was %s", d, want, agent.Staged())
+	if !reflect.DeepEqual(d, want) || d.Path == "" || d.Path != agent.Staged(sandbox.ForArtifact) {
+		t.Errorf("the agent was told %+v, want %+v; staged was %s", d, want, agent.Staged(sandbox.ForArtifact))
 	}
 	st := r.status(s)
 	if st.State != nex.StateRunning || st.Started.IsZero() || st.Accepted.IsZero() || st.Restarts != 0 || st.Exit != nil ||

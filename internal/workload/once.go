@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	nex "github.com/nex-engine/nex"
@@ -50,11 +51,11 @@ func (w *Workload) once() outcome {
 		return outcome{err: err}
 	}
 	defer agent.Release()
-	path, err := g.stage(w.ctx, agent)
+	in, err := w.stage(g, agent)
 	if err != nil {
 		return outcome{err: err}
 	}
-	return w.supervise(agent, path, g)
+	return w.supervise(agent, in, g)
 }
 
 // lease takes an agent whose sandbox is what the workload needs.
@@ -69,12 +70,12 @@ func (w *Workload) lease(rootfs string) (*pool.Agent, error) {
 }
 
 // supervise starts the program on the agent and waits for its end, or for a request to stop it.
-func (w *Workload) supervise(agent *pool.Agent, path string, g goods) outcome {
+func (w *Workload) supervise(agent *pool.Agent, in staged, g goods) outcome {
 	digest := g.digest
 	exited := make(chan nex.Exit, 1)
 	deploy := agentlink.Deploy{
 		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
-		Path: path, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment, Image: g.run,
+		Path: in.artifact, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment, Image: g.run,
 	}
 	events := linkhost.Events{
 		Logs: w.logs,
@@ -87,9 +88,13 @@ func (w *Workload) supervise(agent *pool.Agent, path string, g goods) outcome {
 	}
 	if w.function != nil {
 		settings := w.function.Settings()
+		settings.Compiled = in.compiled
 		deploy.Function = &settings
 		events.Host = w.function.Host
 		events.Usage = func(u agentlink.Usage) { w.function.Memory(u.MemoryBytes) }
+	}
+	if w.spec.Type == nex.TypeWasm {
+		events.Compiled = func(r io.Reader, _ int64) error { return w.function.KeepCompiled(digest, r) }
 	}
 	if err := w.start(agent, deploy, events); err != nil {
 		// A program that ends at once can be gone, and its agent too, before the answer is here.

@@ -12,6 +12,7 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/nextest"
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/fake"
 	"github.com/nex-engine/nex/internal/workload"
 )
@@ -63,7 +64,7 @@ func TestStopBeforeItRuns(t *testing.T) {
 		}},
 		{"while the artifact is staged", func(r *rig) <-chan struct{} {
 			wait, reached, _ := hold()
-			r.driver.OnStage = func(ctx context.Context, _ *fake.Instance, _ string) error { return wait(ctx) }
+			r.driver.OnStage = func(ctx context.Context, _ *fake.Instance, _ sandbox.Purpose, _ string) error { return wait(ctx) }
 			return reached
 		}},
 		{"while the agent hangs", func(r *rig) <-chan struct{} {

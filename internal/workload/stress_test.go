@@ -13,6 +13,7 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/nextest"
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/fake"
 	"github.com/nex-engine/nex/internal/workload"
 )
@@ -87,7 +88,7 @@ func (c *chaos) upset(r *rig) {
 		return nil
 	}
 	r.artifacts.OnCheck, r.artifacts.OnFetch = fail, fail
-	r.driver.OnStage = func(ctx context.Context, _ *fake.Instance, _ string) error { return fail(ctx) }
+	r.driver.OnStage = func(ctx context.Context, _ *fake.Instance, _ sandbox.Purpose, _ string) error { return fail(ctx) }
 	r.driver.StartErr = func(n int) error {
 		if n > 4 && c.one(15) {
 			return errChaos

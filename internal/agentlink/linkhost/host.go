@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
 
 	"github.com/nex-engine/nex/internal/agentlink"
 )
@@ -48,9 +49,15 @@ type Host struct {
 // startTimeout bounds how long the server may take to accept connections.
 const startTimeout = 5 * time.Second
 
-// maxPending is how much may wait for one agent, or for the node, before the server cuts the connection:
-// more than calls and answers to host service requests have under way together.
-const maxPending = 256 << 20
+// What the server lets one connection have: an agent that was taken over by its function can ask for
+// anything.
+const (
+	// maxPending is how much may wait for one agent, or for the node, before the server cuts the
+	// connection: more than host service requests have under way together.
+	maxPending = 64<<20 + agentlink.MaxFrameBytes
+	// maxSubscriptions is more than either end makes.
+	maxSubscriptions = 64
+)
 
 // connectTimeout bounds how long the node's own connection may take, which is long on a busy machine
 // only.
@@ -77,6 +84,7 @@ func Start(cfg Config) (*Host, error) {
 		Port:                       port,
 		MaxPayload:                 agentlink.MaxFrameBytes,
 		MaxPending:                 maxPending,
+		MaxSubs:                    maxSubscriptions,
 		NoSigs:                     true,
 		NoLog:                      true,
 		NoSystemAccount:            true,
@@ -133,11 +141,12 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 	}
 	seat := h.users.admit(agentID, agent, node)
 	lost := make(chan struct{})
+	troubles := rate.Sometimes{First: 5, Interval: time.Minute}
 	nc, err := nats.Connect("", nats.InProcessServer(h.server), nats.Name("node for "+agentID),
 		nats.Nkey(node.public, node.pair.Sign), nats.NoReconnect(), nats.Timeout(connectTimeout),
 		nats.ClosedHandler(func(*nats.Conn) { close(lost) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			h.cfg.Logger.Warn("trouble with the link to an agent", "agent", agentID, "error", err)
+			troubles.Do(func() { h.cfg.Logger.Warn("trouble with the link to an agent", "agent", agentID, "error", err) })
 		}))
 	if err != nil {
 		h.users.dismiss(seat)
@@ -146,7 +155,7 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 	l := &Link{
 		id: agentID, nc: nc, host: h, seat: seat, seed: agent.seed,
 		shook: make(chan agentlink.Handshake, 1),
-		lost:  lost,
+		lost:  lost, deployed: make(chan struct{}),
 		calls: calls{pending: make(map[uint64]*call)},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,11 @@ type Link struct {
 	calls  calls
 	stream atomic.Pointer[stream] // nil before the agent has opened one
 	frames agentlink.Frames
+	// deployed is closed when the agent has answered the Deploy; compiled is set if it has then said that it
+	// is going to give what it has compiled, until it does.
+	deployed     chan struct{}
+	deployedOnce sync.Once
+	compiled     atomic.Bool
 	// suspected is set while an agent that was late is asked whether it is there.
 	suspected atomic.Bool
 
@@ -55,6 +61,9 @@ type Events struct {
 	// Host answers host service requests, each from a goroutine of its own; nil refuses them. It
 	// returns soon after ctx has ended.
 	Host func(ctx context.Context, r hostapi.Request) (hostapi.Response, error)
+	// Compiled is given what the agent has compiled, size bytes, fewer of which are an error of r; nil refuses
+	// that. It is called once at most, from a goroutine of its own, and may wait for r.
+	Compiled func(r io.Reader, size int64) error
 }
 
 const (
@@ -91,6 +100,7 @@ func (l *Link) Handshake(ctx context.Context) (agentlink.Handshake, error) {
 // Deploy makes the agent start its workload; from then on events are told to e. It returns once the
 // workload runs. A failure that the agent reports is an [nex.Error].
 func (l *Link) Deploy(ctx context.Context, d agentlink.Deploy, e Events) (agentlink.DeployReply, error) {
+	defer l.deployedOnce.Do(func() { close(l.deployed) })
 	l.events.Store(&e)
 	request := agentlink.Encode(d)
 	if len(request) > agentlink.MaxMessageBytes {
@@ -100,7 +110,9 @@ func (l *Link) Deploy(ctx context.Context, d agentlink.Deploy, e Events) (agentl
 	if err != nil {
 		return agentlink.DeployReply{}, err
 	}
-	return hearDeployed(body)
+	reply, err := hearDeployed(body)
+	l.compiled.Store(err == nil && reply.Compiled)
+	return reply, err
 }
 
 // Undeploy stops the workload and returns how it ended, once nothing of it runs any more. It waits

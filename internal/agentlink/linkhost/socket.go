@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/nex-engine/nex/internal/agentlink"
 )
@@ -33,6 +34,9 @@ func makeDir(dir string) (string, error) {
 	return dir, nil
 }
 
+// maxSocketConnections bounds the connections of one agent by its socket.
+const maxSocketConnections = 8
+
 // socket is where one agent connects, besides by TCP.
 type socket struct {
 	dir      string
@@ -40,16 +44,18 @@ type socket struct {
 	listener *net.UnixListener
 	serve    func(purpose byte, conn net.Conn)
 
+	closing chan struct{} // closed by close
+	served  sync.WaitGroup
+
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
 	closed bool
-	served sync.WaitGroup
 }
 
 // listenSocket makes the directory and the socket; serve is called with each connection whose token is
 // right, in a goroutine of its own, and closes it.
 func listenSocket(dir string, serve func(purpose byte, conn net.Conn)) (_ *socket, err error) {
-	s := &socket{dir: dir, token: rand.Text(), serve: serve, conns: make(map[net.Conn]bool)}
+	s := &socket{dir: dir, token: rand.Text(), serve: serve, closing: make(chan struct{}), conns: make(map[net.Conn]bool)}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -71,8 +77,11 @@ func (s *socket) accept() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil {
-			continue // of one connection
+		if err != nil { // of one connection, or for want of file descriptors
+			if !s.pause() {
+				return
+			}
+			continue
 		}
 		if !s.enter(conn) {
 			conn.Close()
@@ -82,6 +91,21 @@ func (s *socket) accept() {
 			defer s.leave(conn)
 			s.greet(conn)
 		})
+	}
+}
+
+// acceptAgain is how long nothing is accepted after that has failed.
+const acceptAgain = 100 * time.Millisecond
+
+// pause waits before something is accepted again; it reports false if the socket is being closed.
+func (s *socket) pause() bool {
+	timer := time.NewTimer(acceptAgain)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.closing:
+		return false
 	}
 }
 
@@ -99,7 +123,7 @@ func (s *socket) greet(conn net.Conn) {
 func (s *socket) enter(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.conns) >= maxConnections {
+	if s.closed || len(s.conns) >= maxSocketConnections {
 		return false
 	}
 	s.conns[conn] = true
@@ -116,6 +140,7 @@ func (s *socket) leave(conn net.Conn) {
 func (s *socket) close() error {
 	s.mu.Lock()
 	s.closed = true
+	close(s.closing)
 	for conn := range s.conns {
 		conn.Close()
 	}

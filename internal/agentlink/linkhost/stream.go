@@ -15,6 +15,9 @@ type stream struct {
 	ended chan struct{} // closed when no more answers come
 }
 
+// maxWaiting is how much an agent may leave unread of its calls: twice what may be under way.
+const maxWaiting = 64 << 20
+
 // connected serves a connection of the agent by its socket, and returns when it has ended.
 func (l *Link) connected(purpose byte, conn net.Conn) {
 	switch purpose {
@@ -22,6 +25,8 @@ func (l *Link) connected(purpose byte, conn net.Conn) {
 		l.relayNATS(conn)
 	case agentlink.PurposeCalls:
 		l.serveCalls(conn)
+	case agentlink.PurposeCompiled:
+		l.serveCompiled(conn)
 	default:
 		conn.Close()
 	}
@@ -39,7 +44,7 @@ func (l *Link) relayNATS(conn net.Conn) {
 
 // serveCalls reads answers until the stream ends. An agent has one stream.
 func (l *Link) serveCalls(conn net.Conn) {
-	s := &stream{Stream: agentlink.NewStream(conn), conn: conn, ended: make(chan struct{})}
+	s := &stream{Stream: agentlink.NewStream(conn, maxWaiting), conn: conn, ended: make(chan struct{})}
 	defer s.Close()
 	defer close(s.ended)
 	if !l.stream.CompareAndSwap(nil, s) {

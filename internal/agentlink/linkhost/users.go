@@ -17,7 +17,7 @@ import (
 // maxConnections bounds the connections into one account, so that an agent cannot use up the node's
 // file descriptors. It takes one for the node, one for the agent, and one that the server has not
 // noticed yet to be dead.
-const maxConnections = 8
+const maxConnections = 4
 
 // answerWithin bounds how long an agent may take to answer; the longest is a stop with the longest
 // grace period.

@@ -87,6 +87,9 @@ func (a *Agent) Die(exit nex.Exit) {
 	}
 }
 
+// SendCompiled gives the node compiled code.
+func (a *Agent) SendCompiled(compiled []byte) error { return a.conn.SendCompiled(a.ctx, compiled) }
+
 // play is the agent's life, in a sandbox that ends with ctx.
 func (a *Agent) play(ctx context.Context, bootstrap agentlink.Bootstrap) nex.Exit {
 	ctx, cancel := context.WithCancel(ctx)

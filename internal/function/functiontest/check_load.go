@@ -54,16 +54,18 @@ func checkLoadContextEnds(r *rig) {
 	}
 }
 
-// The same artifact can be loaded several times at once, with and without a place to keep code.
+// The same artifact can be loaded several times at once, with and without what was compiled before,
+// whatever has become of that.
 func checkLoadAgain(r *rig) {
-	fresh := r.TempDir()
-	for name, dir := range map[string]string{
-		"no cache": "", "a new cache": fresh, "a cache that does not exist": filepath.Join(fresh, "a", "b"),
-	} {
+	whole, damaged := filepath.Join(r.TempDir(), "whole"), filepath.Join(r.TempDir(), "damaged")
+	if err := os.WriteFile(damaged, []byte("no code"), 0o600); err != nil {
+		r.Fatal(err)
+	}
+	for _, path := range []string{"", whole, damaged} {
 		for range 2 {
-			rt := r.load(Echo, func(c *function.Config) { c.CacheDir = dir })
-			if got := r.text(rt, name); got != name {
-				r.Errorf("%s: the reply = %q", name, got)
+			rt := r.load(Echo, func(c *function.Config) { c.Compiled = path })
+			if got := r.text(rt, path); got != path {
+				r.Errorf("with %q: the reply = %q", path, got)
 			}
 		}
 	}

@@ -2,8 +2,11 @@ package functiontest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,7 +29,7 @@ const late = 2 * function.StopWithin
 type rig struct {
 	*testing.T
 	subject Subject
-	cache   string
+	cache   string // directory for what was compiled
 	host    *host
 	log     *recorder
 	calls   atomic.Int64
@@ -54,7 +57,8 @@ func (r *rig) config(g Guest) function.Config {
 		Concurrency:    1,
 		MemoryBytes:    256 << 20,
 		MaxResultBytes: 8 << 20,
-		CacheDir:       r.cache,
+		Compiled:       r.compiled(g),
+		KeepCompiled:   1 << 30,
 		Host:           r.host,
 		Log:            r.log.add,
 	}
@@ -75,7 +79,32 @@ func (r *rig) load(g Guest, change ...func(*function.Config)) function.Runtime {
 		r.Fatalf("Load: %s", describe(err))
 	}
 	r.Cleanup(func() { r.close(rt) })
+	r.keep(rt, cfg.Compiled)
 	return rt
+}
+
+// compiled is the file for what is compiled of a guest.
+func (r *rig) compiled(g Guest) string {
+	return filepath.Join(r.cache, fmt.Sprintf("%x", sha256.Sum256([]byte(r.subject.Guests[g]))))
+}
+
+// keep keeps what was compiled, for the checks to come, unless path is empty.
+func (r *rig) keep(rt function.Runtime, path string) {
+	r.Helper()
+	c, ok := rt.(function.Compiler)
+	if !ok {
+		return
+	}
+	content := c.Compiled()
+	if content == nil || path == "" {
+		return
+	}
+	if c.Compiled() != nil {
+		r.Error("what was compiled is there a second time")
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		r.Fatal(err)
+	}
 }
 
 // close closes the runtime, which must not take for ever.

@@ -20,11 +20,11 @@ func examples(tb testing.TB) map[string]string {
 	}
 }
 
-// BenchmarkLoad measures loading with nothing in the cache and with the code there.
+// BenchmarkLoad measures loading without and with what was compiled before.
 func BenchmarkLoad(b *testing.B) {
 	for name, module := range examples(b) {
-		load := func(dir string) {
-			rt, err := wasm.Load(context.Background(), config(b, module, func(c *function.Config) { c.CacheDir = dir }))
+		load := func(compiled string) {
+			rt, err := wasm.Load(context.Background(), config(b, module, func(c *function.Config) { c.Compiled = compiled }))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -36,10 +36,9 @@ func BenchmarkLoad(b *testing.B) {
 			}
 		})
 		b.Run(name+"/warm", func(b *testing.B) {
-			dir := b.TempDir()
-			load(dir)
+			compiled := file(b, loadKept(b, module, ""))
 			for b.Loop() {
-				load(dir)
+				load(compiled)
 			}
 		})
 	}

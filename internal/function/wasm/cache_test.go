@@ -1,180 +1,170 @@
 package wasm_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/nex-engine/nex/internal/function"
 	"github.com/nex-engine/nex/internal/function/wasm"
 )
 
-// cached are the files below a cache directory.
-func cached(t *testing.T, dir string) (files []string) {
-	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			files = append(files, path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
+// most is more than any module of these tests is compiled to.
+const most = 64 << 20
 
-// code is the one file with machine code, and sum the one that tells its digest.
-func code(t *testing.T, dir string) (code, sum string) {
-	t.Helper()
-	files := cached(t, dir)
-	at := slices.IndexFunc(files, func(path string) bool { return filepath.Base(path) == "sum" })
-	if len(files) != 2 || at < 0 {
-		t.Fatalf("the cache has the files %q, want one of code and one with its sum", files)
-	}
-	return files[1-at], files[at]
-}
-
-func useCache(t *testing.T, path, dir string) { useCacheOf(t, path, dir, 0) }
-
-// useCacheOf uses a cache that may have so many bytes.
-func useCacheOf(t *testing.T, path, dir string, most int64) {
-	t.Helper()
-	rt := load(t, path, func(c *function.Config) { c.CacheDir, c.CacheMaxBytes = dir, most })
+// loadKept loads a module with a file of compiled code, empty for none, calls it, and returns what was
+// compiled, nil if nothing was.
+func loadKept(tb testing.TB, path, compiled string) []byte {
+	tb.Helper()
+	rt := load(tb, path, func(c *function.Config) { c.Compiled, c.KeepCompiled = compiled, most })
+	defer rt.Close()
 	if _, err := call(rt, function.Call{}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
+	content := rt.(function.Compiler).Compiled()
+	if rt.(function.Compiler).Compiled() != nil {
+		tb.Error("what was compiled is there a second time")
+	}
+	return content
+}
+
+// TestCompiledIsUsed: what was compiled is not compiled again.
+func TestCompiledIsUsed(t *testing.T) {
+	path := module(t, wat{code: countTo(10)})
+	first := loadKept(t, path, "")
+	if first == nil {
+		t.Fatal("nothing was compiled")
+	}
+	if again := loadKept(t, path, ""); !bytes.Equal(again, first) {
+		t.Error("what is compiled is not always the same")
+	}
+	kept := file(t, first)
+	if loadKept(t, path, kept) != nil {
+		t.Error("it was compiled although that was there")
+	}
+	if content, err := os.ReadFile(kept); err != nil || !bytes.Equal(content, first) {
+		t.Errorf("the file has changed: %v", err)
+	}
+}
+
+// TestCompiledIsKept: what was compiled is there if it is wanted, and not too large.
+func TestCompiledIsKept(t *testing.T) {
+	path := module(t, wat{code: countTo(10)})
+	whole := loadKept(t, path, "")
+	size := int64(len(whole))
+	for most, want := range map[int64][]byte{-1: nil, 0: nil, 1: nil, 80: nil, size - 1: nil, size: whole, size + 1: whole} {
+		rt := load(t, path, func(c *function.Config) { c.KeepCompiled = most })
+		if got := rt.(function.Compiler).Compiled(); !bytes.Equal(got, want) {
+			t.Errorf("of at most %d bytes there are %d, want %d", most, len(got), len(want))
+		}
+		if _, err := call(rt, function.Call{}); err != nil {
+			t.Error(err)
+		}
+	}
+	rt := load(t, path, func(c *function.Config) { c.KeepCompiled = most })
 	rt.Close()
-}
-
-// TestCacheIsUsed: what is in the cache is not compiled again.
-func TestCacheIsUsed(t *testing.T) {
-	dir, path := t.TempDir(), module(t, wat{code: countTo(10)})
-	useCache(t, path, dir)
-	name, _ := code(t, dir)
-	before, err := os.Stat(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	useCache(t, path, dir)
-	if after, err := os.Stat(name); err != nil || !os.SameFile(before, after) {
-		t.Errorf("the code was compiled anew (%v)", err)
-	}
-	useCache(t, module(t, wat{code: countTo(11)}), dir)
-	if files := cached(t, dir); len(files) != 4 {
-		t.Errorf("with another module the cache has the files %q", files)
+	if rt.(function.Compiler).Compiled() != nil {
+		t.Error("it is there after the runtime was closed")
 	}
 }
 
-// TestDamagedCache: whatever has become of the files, the function runs, and the cache is whole again.
-func TestDamagedCache(t *testing.T) {
+// TestCompiledOfAnother: what does not fit is compiled.
+func TestCompiledOfAnother(t *testing.T) {
 	path := module(t, wat{code: countTo(10)})
-	write := func(name string, change func([]byte) []byte) {
-		content, err := os.ReadFile(name)
-		if err == nil {
-			err = os.WriteFile(name, change(content), 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	flip := func(at int) func([]byte) []byte {
-		return func(b []byte) []byte { b[(at+len(b))%len(b)] ^= 0xff; return b }
-	}
-	for name, damage := range map[string]func(code, sum string){
-		"code is cut":   func(code, _ string) { write(code, func(b []byte) []byte { return b[:len(b)/2] }) },
-		"code is empty": func(code, _ string) { write(code, func([]byte) []byte { return nil }) },
-		"longer code":   func(code, _ string) { write(code, func(b []byte) []byte { return append(b, 0) }) },
-		"other count":   func(code, _ string) { write(code, flip(20)) },
-		"other code":    func(code, _ string) { write(code, flip(-100)) },
-		"no sum":        func(_, sum string) { _ = os.Remove(sum) },
-		"other sum":     func(_, sum string) { write(sum, flip(0)) },
-		"no code":       func(code, _ string) { _ = os.Remove(code) },
-		"one file more": func(code, _ string) { _ = os.WriteFile(code+".tmp", []byte("half"), 0o600) },
-		"a file for a directory": func(_, sum string) {
-			_ = os.RemoveAll(filepath.Dir(sum))
-			_ = os.WriteFile(filepath.Dir(sum), nil, 0o600)
-		},
+	own := loadKept(t, path, "")
+	code, identity := own[:int64(len(own))-wasm.SealSize], wasm.Identity(own)
+	other := identity
+	other[0] ^= 1
+	for what, content := range map[string][]byte{
+		"another module":          loadKept(t, module(t, wat{code: countTo(11)}), ""),
+		"another processor":       wasm.Seal(code, other),
+		"another version":         wasm.Seal(bytes.Replace(code, code[7:11], []byte("v0.1"), 1), identity),
+		"a longer version":        wasm.Seal(append([]byte("WAZEVO\xff"), code[7:]...), identity),
+		"no code":                 wasm.Seal([]byte("whole, and no code"), identity),
+		"half the code":           wasm.Seal(code[:len(code)/2], identity),
+		"a part of the beginning": wasm.Seal(code[:8], identity),
+		"nothing":                 wasm.Seal(nil, identity),
 	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			useCache(t, path, dir)
-			good, sum := code(t, dir)
-			content, err := os.ReadFile(good)
-			if err != nil {
-				t.Fatal(err)
-			}
-			damage(good, sum)
-			useCache(t, path, dir)
-			after, _ := code(t, dir)
-			if got, err := os.ReadFile(after); err != nil || string(got) != string(content) {
-				t.Errorf("the cache is not whole again: %v", err)
+		t.Run(what, func(t *testing.T) {
+			if got := loadKept(t, path, file(t, content)); !bytes.Equal(got, own) {
+				t.Errorf("%d bytes were compiled, want the %d that fit", len(got), len(own))
 			}
 		})
 	}
 }
 
-// TestNoCache: a cache that cannot be is no reason to fail.
-func TestNoCache(t *testing.T) {
+// TestDamagedCompiled: whatever has become of the file, the function runs, and what fits is compiled.
+func TestDamagedCompiled(t *testing.T) {
 	path := module(t, wat{code: countTo(10)})
-	useCache(t, path, file(t, []byte("a file")))
-	useCache(t, path, filepath.Join(file(t, []byte("a file")), "below"))
-	useCache(t, path, "/proc/self/none")
-}
-
-// TestCacheIsShared: several loads at one time do not disturb each other.
-func TestCacheIsShared(t *testing.T) {
-	dir, path := t.TempDir(), module(t, wat{code: countTo(10)})
-	var group sync.WaitGroup
-	for range 8 {
-		group.Go(func() {
-			for range 5 {
-				rt, err := wasm.Load(context.Background(), config(t, path, func(c *function.Config) { c.CacheDir = dir }))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if _, err := call(rt, function.Call{}); err != nil {
-					t.Error(err)
-				}
-				rt.Close()
+	whole := loadKept(t, path, "")
+	flip := func(at int) []byte {
+		b := bytes.Clone(whole)
+		b[(at+len(b))%len(b)] ^= 0xff
+		return b
+	}
+	for what, content := range map[string][]byte{
+		"cut":            whole[:len(whole)/2],
+		"cut at end":     whole[:len(whole)-1],
+		"seal alone":     whole[int64(len(whole))-wasm.SealSize:],
+		"empty":          nil,
+		"longer":         append(bytes.Clone(whole), 0),
+		"later begin":    append([]byte{0}, whole...),
+		"other magic":    flip(0),
+		"other count":    flip(20),
+		"other code":     flip(-200),
+		"other identity": flip(-60),
+		"other sum":      flip(-20),
+		"other seal":     flip(-1),
+	} {
+		t.Run(what, func(t *testing.T) {
+			if got := loadKept(t, path, file(t, content)); !bytes.Equal(got, whole) {
+				t.Errorf("%d bytes were compiled, want %d", len(got), len(whole))
 			}
 		})
 	}
-	group.Wait()
-	code(t, dir)
+	for what, name := range map[string]string{
+		"none": filepath.Join(t.TempDir(), "none"), "a directory": t.TempDir(), "below a file": filepath.Join(path, "x"),
+	} {
+		if got := loadKept(t, path, name); !bytes.Equal(got, whole) {
+			t.Errorf("%s: %d bytes were compiled, want %d", what, len(got), len(whole))
+		}
+	}
 }
 
-// TestCacheLeftovers: what a process that died has left is removed, and not what one is making.
-func TestCacheLeftovers(t *testing.T) {
-	dir := t.TempDir()
-	long := time.Now().Add(-2 * time.Hour)
-	for name, changed := range map[string]time.Time{"wasm-1.new": long, "wasm-2.new": time.Now(), "other.new": long} {
-		path := filepath.Join(dir, name)
-		if err := os.Mkdir(path, 0o700); err != nil {
-			t.Fatal(err)
+// TestCompiledInVain: a load that fails does so whatever is given.
+func TestCompiledInVain(t *testing.T) {
+	path := module(t, wat{code: countTo(10)})
+	compiled := file(t, loadKept(t, path, ""))
+	give := func(c *function.Config) { c.Compiled, c.KeepCompiled = compiled, most }
+	refused(t, file(t, []byte("\x00asm\x01\x00\x00\x00")), give)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if rt, err := wasm.Load(ctx, config(t, path, give)); err == nil {
+		rt.Close()
+		t.Error("Load succeeds with a ctx that is over")
+	}
+}
+
+// FuzzUnseal: of a file from outside no more is taken than what was sealed.
+func FuzzUnseal(f *testing.F) {
+	var identity wasm.CacheKey
+	f.Add(wasm.Seal([]byte("code"), identity))
+	f.Add(wasm.Seal(nil, identity))
+	f.Add(append(wasm.Seal(nil, identity), "nexwasm1"...))
+	f.Add([]byte("nexwasm1"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if code, err := wasm.Unseal(content, identity); err == nil && !bytes.Equal(wasm.Seal(code, identity), content) {
+			t.Errorf("%q is taken for %q", content, code)
 		}
-		if err := os.Chtimes(path, changed, changed); err != nil {
-			t.Fatal(err)
+		if code, err := wasm.Unseal(wasm.Seal(content, identity), identity); err != nil || !bytes.Equal(code, content) {
+			t.Errorf("%q is taken for %q, %v", content, code, err)
 		}
-	}
-	useCache(t, module(t, wat{code: countTo(10)}), dir)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".new") {
-			names = append(names, e.Name())
+		other := identity
+		other[5] = 1
+		if _, err := wasm.Unseal(wasm.Seal(content, identity), other); err == nil {
+			t.Errorf("%q is taken for that of another identity", content)
 		}
-	}
-	if want := []string{"other.new", "wasm-2.new"}; !slices.Equal(names, want) {
-		t.Errorf("there are %q, want %q", names, want)
-	}
+	})
 }

@@ -7,9 +7,8 @@
 //
 // Code is compiled once, in [Load]. Before that the module is read in full by this package, which
 // refuses what no compiler should have to see, and rewritten, so that it can be stopped and its memory
-// is bounded. Machine code is kept in a cache, which may be damaged without harm; but whoever can write
-// to it decides what the processes that use it run. The cache is bounded: with a new module, those go that
-// were not used for longest.
+// is bounded. What was compiled can be kept outside, in a file that is given to later loads. A damaged one
+// does no harm; but whoever can write it decides what a process that is given it runs.
 //
 // The calls of a function run in the goroutines of its callers. Nothing else has a goroutine here.
 package wasm

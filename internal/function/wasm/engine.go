@@ -22,22 +22,18 @@ type engine struct {
 	code   wazero.CompiledModule
 }
 
-// newEngine makes an engine without a compiled module. It keeps machine code below dir, or in memory
-// alone if dir is empty.
-func newEngine(ctx context.Context, dir string) (*engine, error) {
+// newEngine makes an engine without a compiled module. It uses the cache, which may be nil.
+func newEngine(ctx context.Context, c *cache) (*engine, error) {
 	e := &engine{host: map[string]map[string]api.FunctionDefinition{}}
 	// Not WithCloseOnContextDone, with which every iteration of every loop leaves the machine code for
 	// Go, and takes ten times as long: see rewriteCode.
 	config := wazero.NewRuntimeConfig().
 		WithCoreFeatures(api.CoreFeaturesV2).
 		WithDebugInfoEnabled(false)
-	if dir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(dir)
-		if err != nil {
-			return nil, err
+	if c != nil {
+		if e.cache = c.compilationCache(); e.cache != nil {
+			config = config.WithCompilationCache(e.cache)
 		}
-		e.cache = cache
-		config = config.WithCompilationCache(cache)
 	}
 	e.wazero = wazero.NewRuntimeWithConfig(ctx, config)
 	if err := e.addHost(ctx); err != nil {

@@ -34,10 +34,10 @@ func checkEcho(t *testing.T, path string) {
 
 // checkCounter checks that counts are kept by the host, not in the instance.
 func checkCounter(t *testing.T, path string) {
-	host, cache := newStore(), t.TempDir()
+	host, compiled := newStore(), file(t, loadKept(t, path, ""))
 	var log []string
 	change := func(c *function.Config) {
-		c.Host, c.CacheDir = host, cache
+		c.Host, c.Compiled = host, compiled
 		c.Log = func(l function.LogLine) { log = append(log, l.Text) }
 	}
 	rt := load(t, path, change)

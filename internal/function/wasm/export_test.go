@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"sync"
 )
@@ -14,7 +15,7 @@ func Rewrite(file []byte) ([]byte, error) {
 	return m.rewrite()
 }
 
-var testEngine = sync.OnceValues(func() (*engine, error) { return newEngine(context.Background(), "") })
+var testEngine = sync.OnceValues(func() (*engine, error) { return newEngine(context.Background(), nil) })
 
 // Compiles reports whether the compiler takes a module.
 func Compiles(code []byte) error {
@@ -26,6 +27,28 @@ func Compiles(code []byte) error {
 		return err
 	}
 	return e.code.Close(context.Background())
+}
+
+// What is at the end of a sealed file.
+const SealSize = sealSize
+
+type CacheKey = cacheKey
+
+// Seal makes a sealed file.
+func Seal(code []byte, identity CacheKey) []byte { return seal(bytes.Clone(code), identity) }
+
+// Unseal returns what was sealed.
+func Unseal(sealed []byte, identity CacheKey) ([]byte, error) {
+	size, err := checkSeal(bytes.NewReader(sealed), identity)
+	if err != nil {
+		return nil, err
+	}
+	return sealed[:size], nil
+}
+
+// Identity returns that of a sealed file.
+func Identity(sealed []byte) CacheKey {
+	return CacheKey(sealed[int64(len(sealed))-sealSize:][:len(CacheKey{})])
 }
 
 // Sentence is what makes messages of texts.

@@ -1,7 +1,6 @@
 package wasm
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -25,7 +24,7 @@ func Load(ctx context.Context, cfg function.Config) (function.Runtime, error) {
 	if limit := memoryLimit(cfg); m.memoryMin > limit {
 		return nil, refuse("the module needs %s of memory to begin with, and may have %s", mebibytes(m.memoryMin), mebibytes(limit))
 	}
-	e, err := compile(ctx, cfg, m)
+	e, compiled, err := compile(ctx, cfg, m)
 	switch {
 	case ctx.Err() != nil:
 		if e != nil {
@@ -35,7 +34,7 @@ func Load(ctx context.Context, cfg function.Config) (function.Runtime, error) {
 	case err != nil:
 		return nil, err
 	}
-	r := newRuntime(cfg, m, e)
+	r := newRuntime(cfg, m, e, compiled)
 	if err := r.tryOut(ctx); err != nil {
 		r.Close()
 		return nil, err
@@ -78,34 +77,37 @@ func open(file []byte) (*module, error) {
 	return m, nil
 }
 
-// compile compiles the module, with the cache of the configuration if that is possible.
-func compile(ctx context.Context, cfg function.Config, m *module) (*engine, error) {
+// compile compiles the module, or takes what was compiled before. It returns what it has compiled if that
+// is to be kept.
+func compile(ctx context.Context, cfg function.Config, m *module) (_ *engine, compiled []byte, err error) {
 	code, err := m.rewrite()
 	if err != nil {
-		return nil, refuse("the module is not in order: %v", err)
+		return nil, nil, refuse("the module is not in order: %v", err)
 	}
-	try := func(ctx context.Context, dir string) (*engine, error) {
-		e, err := newEngine(ctx, dir)
-		if err != nil {
-			return nil, err
-		}
-		if err := m.checkImports(e.host); err != nil {
-			e.close()
-			return nil, err
-		}
-		if err := e.compile(ctx, code); err != nil {
-			e.close()
-			return nil, refuse("the module is not valid: %v", err)
-		}
-		return e, nil
+	c := &cache{given: cfg.Compiled, most: cfg.KeepCompiled}
+	e, err := m.engine(ctx, code, c)
+	if err != nil && c.taken && ctx.Err() == nil { // that was not what it says it is
+		c = &cache{most: cfg.KeepCompiled}
+		e, err = m.engine(ctx, code, c)
 	}
-	if cfg.CacheDir != "" {
-		c := cache{cfg.CacheDir, cmp.Or(cfg.CacheMaxBytes, defaultCacheBytes)}
-		if e := c.engine(code, func(dir string) (*engine, error) { return try(ctx, dir) }); e != nil || ctx.Err() != nil {
-			return e, nil
-		}
+	return e, c.sealed, err
+}
+
+// engine makes an engine with the module, whose code was rewritten.
+func (m *module) engine(ctx context.Context, code []byte, c *cache) (*engine, error) {
+	e, err := newEngine(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	return try(ctx, "")
+	if err := m.checkImports(e.host); err != nil {
+		e.close()
+		return nil, err
+	}
+	if err := e.compile(ctx, code); err != nil {
+		e.close()
+		return nil, refuse("the module is not valid: %v", err)
+	}
+	return e, nil
 }
 
 func mebibytes(n uint64) string {

@@ -21,16 +21,17 @@ type runtime struct {
 	closing chan struct{} // closed when Close begins
 	drained chan struct{} // closed when after that no call runs and everything is freed
 
-	mu     sync.Mutex
-	closed bool
-	idle   []*slot // the last one was in use last
-	active map[*slot]context.CancelFunc
+	mu       sync.Mutex
+	compiled []byte // nil if there is nothing, or no longer
+	closed   bool
+	idle     []*slot // the last one was in use last
+	active   map[*slot]context.CancelFunc
 }
 
-func newRuntime(cfg function.Config, m *module, e *engine) *runtime {
+func newRuntime(cfg function.Config, m *module, e *engine, compiled []byte) *runtime {
 	m.sections, m.names = [sectionDataCount + 1][]byte{}, nil // the file may go
 	return &runtime{
-		cfg: cfg, module: m, reactor: m.isReactor(), engine: e, config: commonConfig(cfg),
+		cfg: cfg, module: m, reactor: m.isReactor(), engine: e, compiled: compiled, config: commonConfig(cfg),
 		memory:  newMemoryPool(memoryLimit(cfg), cfg.Concurrency),
 		places:  make(chan struct{}, cfg.Concurrency),
 		closing: make(chan struct{}),
@@ -136,6 +137,7 @@ func (r *runtime) freeLocked() {
 	}
 	r.idle = nil
 	r.engine.close()
+	r.compiled = nil
 	r.memory.close()
 	close(r.drained)
 }

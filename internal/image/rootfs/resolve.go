@@ -28,8 +28,9 @@ func Resolve(root *os.Root, name string) (string, error) {
 	return resolve(root, name, nil)
 }
 
-// resolve is Resolve with a function that makes directories that are missing; nil makes none.
-func resolve(root *os.Root, name string, mkdir func(name string) error) (string, error) {
+// resolve is Resolve with a function that makes what is missing, the last part of the way or a directory
+// before it; nil makes nothing.
+func resolve(root *os.Root, name string, create func(name string, last bool) error) (string, error) {
 	at, rest, links := ".", strings.Split(name, "/"), 0
 	for len(rest) > 0 {
 		element := rest[0]
@@ -43,11 +44,11 @@ func resolve(root *os.Root, name string, mkdir func(name string) error) (string,
 		}
 		next := path.Join(at, element)
 		info, err := root.Lstat(next)
-		if errors.Is(err, fs.ErrNotExist) && mkdir != nil {
+		if errors.Is(err, fs.ErrNotExist) && create != nil {
 			if err := checkDepth(next); err != nil {
 				return "", err
 			}
-			err = mkdir(next)
+			err = create(next, len(rest) == 0)
 			at = next
 			if err == nil {
 				continue

@@ -610,6 +610,28 @@ func TestMkdirAll(t *testing.T) {
 	checkOutside(t, s.dir)
 }
 
+func TestTouch(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, roomy)
+	s.mustApply(symlink("etc/dangling", "../../run/some/file"), symlink("etc/away", "/outside/file"), file("etc/there", "x"), symlink("var", "/srv/var"))
+	for _, name := range []string{"/etc/dangling", "etc/away", "/etc/there", "/var/new", "/top"} {
+		if err := s.u.Touch(name); err != nil {
+			t.Errorf("make %s: %v", name, err)
+		}
+	}
+	s.wantTree(map[string]string{
+		"etc": "/", "etc/dangling": "→ ../../run/some/file", "run": "/", "run/some": "/", "run/some/file": "",
+		"etc/away": "→ /outside/file", "outside": "/", "outside/file": "", "etc/there": "x",
+		"var": "→ /srv/var", "srv": "/", "srv/var": "/", "srv/var/new": "", "top": "",
+	})
+	for _, name := range []string{"/etc", "/", "/etc/there/below", "../x"} {
+		if err := s.u.Touch(name); !errors.Is(err, rootfs.ErrMalformed) {
+			t.Errorf("make %s: %v", name, err)
+		}
+	}
+	checkOutside(t, s.dir)
+}
+
 func TestMeasure(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, roomy)

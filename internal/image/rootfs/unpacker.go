@@ -97,6 +97,21 @@ func (u *Unpacker) MkdirAll(name string) error {
 	return nil
 }
 
+// Touch makes an empty file, and the directories above it, if nothing has that name. Name is one that a
+// process in the root would use; what it names must not be a directory.
+func (u *Unpacker) Touch(name string) error {
+	if name, err := clean(name); err != nil {
+		return err
+	} else if at, err := resolve(u.root, name, u.mkfile); err != nil {
+		return err
+	} else if info, err := u.root.Lstat(at); err != nil {
+		return err
+	} else if info.IsDir() {
+		return malformed("%s is a directory", clip(name))
+	}
+	return nil
+}
+
 // count takes notice of one more file.
 func (u *Unpacker) count() error {
 	if u.files++; u.files > u.limits.Files {
@@ -191,7 +206,7 @@ func (u *Unpacker) leave() {
 }
 
 // mkdir makes a directory that has no entry of its own.
-func (u *Unpacker) mkdir(at string) error {
+func (u *Unpacker) mkdir(at string, _ bool) error {
 	if err := u.count(); err != nil {
 		return err
 	}
@@ -200,6 +215,22 @@ func (u *Unpacker) mkdir(at string) error {
 	}
 	u.mark(at)
 	return u.root.Chmod(at, 0o755) // whatever the umask
+}
+
+// mkfile makes a file that has no entry of its own, or a directory above it.
+func (u *Unpacker) mkfile(at string, last bool) error {
+	if !last {
+		return u.mkdir(at, last)
+	}
+	if err := u.count(); err != nil {
+		return err
+	}
+	f, err := u.root.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	u.mark(at)
+	return errors.Join(f.Chmod(0o644), f.Close()) // whatever the umask
 }
 
 // input is the archive as it is read: bounded, and ended by a ctx.

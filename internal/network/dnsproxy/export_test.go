@@ -2,6 +2,9 @@ package dnsproxy
 
 import "golang.org/x/net/dns/dnsmessage"
 
+// ListenBounded is Listen with another bound than MaxAsked.
+var ListenBounded = listen
+
 // Decode is what the proxy makes of a message from a client, and of one from a name server that answers it.
 func Decode(ask, reply []byte) (code dnsmessage.RCode, refusal, upstream []byte, err error) {
 	q, code, err := parseQuestion(ask)

@@ -7,14 +7,13 @@
 // addresses exist, since sandboxes have none.
 //
 // What a sandbox can have under way is bounded ([MaxQueries], [MaxConns]), so that it cannot keep the
-// others from being answered.
+// others from being answered, and so is what all can have name servers asked ([MaxAsked]).
 package dnsproxy
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -28,6 +27,10 @@ const (
 	// MaxConns is how many TCP connections may be open; more are closed.
 	MaxConns = 8
 )
+
+// MaxAsked is how many questions name servers are asked at a time, for all sandboxes, each on a connection of
+// its own; more wait for their turn.
+const MaxAsked = 1024
 
 const (
 	// minTTL and maxTTL bound how long an address that a name led to may be used. Programs hold on to an
@@ -46,6 +49,9 @@ type Client interface {
 	// Learn says that name leads to addrs, all of them IPv4, for the time of ttl. The answer goes out when
 	// it returns, or is a failure if it returns an error.
 	Learn(ctx context.Context, name string, addrs []netip.Addr, ttl time.Duration) error
+	// Failed says why a question for name is answered with a failure. The name is what the sandbox chose,
+	// and it can ask as often as it likes.
+	Failed(name string, err error)
 }
 
 // Config is what a [Proxy] needs.
@@ -54,16 +60,15 @@ type Config struct {
 	Client func(netip.Addr) Client
 	// Servers returns the name servers, in the order in which they are asked.
 	Servers func() ([]netip.AddrPort, error)
-	// Logger is told why questions failed. Nil discards.
-	Logger *slog.Logger
 }
 
 // Proxy answers at one address, over UDP and TCP. Make one with [Listen].
 type Proxy struct {
 	cfg Config
-	log *slog.Logger
 	udp *net.UDPConn
 	tcp *net.TCPListener
+
+	asking chan struct{} // has room for those that name servers are asked
 
 	ctx     context.Context // ends with the proxy
 	cancel  context.CancelFunc
@@ -78,10 +83,11 @@ type Proxy struct {
 type load struct{ queries, conns int }
 
 // Listen starts a proxy on a free port of a loopback address. The caller must Close it.
-func Listen(loopback netip.Addr, cfg Config) (*Proxy, error) {
-	p := &Proxy{cfg: cfg, log: cfg.Logger, loads: map[netip.Addr]*load{}, conns: map[net.Conn]struct{}{}}
-	if p.log == nil {
-		p.log = slog.New(slog.DiscardHandler)
+func Listen(loopback netip.Addr, cfg Config) (*Proxy, error) { return listen(loopback, cfg, MaxAsked) }
+
+func listen(loopback netip.Addr, cfg Config, maxAsked int) (*Proxy, error) {
+	p := &Proxy{
+		cfg: cfg, asking: make(chan struct{}, maxAsked), loads: map[netip.Addr]*load{}, conns: map[net.Conn]struct{}{},
 	}
 	var err error
 	// The same port for both is not needed: each is forwarded to by itself.

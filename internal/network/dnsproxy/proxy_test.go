@@ -29,6 +29,7 @@ var home = netip.MustParseAddr("127.0.0.1")
 type sandbox struct {
 	mu      sync.Mutex
 	learned []string
+	failed  []string
 	fail    error
 }
 
@@ -40,6 +41,12 @@ func (s *sandbox) Learn(_ context.Context, name string, addrs []netip.Addr, ttl 
 	defer s.mu.Unlock()
 	s.learned = append(s.learned, fmt.Sprintf("%s %v %v", name, addrs, ttl))
 	return s.fail
+}
+
+func (s *sandbox) Failed(name string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = append(s.failed, fmt.Sprintf("%s: %v", name, err))
 }
 
 // has checks what was learned.
@@ -201,6 +208,9 @@ func TestLearnsBeforeItAnswers(t *testing.T) {
 	if m := c.resolve("b.test"); m.RCode != dnsmessage.RCodeServerFailure || len(m.Answers) > 0 {
 		t.Errorf("answer to what could not be learned is %+v", m)
 	}
+	if want := []string{"b.test: no room"}; !slices.Equal(s.failed, want) {
+		t.Errorf("failures are %q, want %q", s.failed, want)
+	}
 }
 
 func TestTimeIsClamped(t *testing.T) {
@@ -357,6 +367,63 @@ func TestQueriesBounded(t *testing.T) {
 	}
 	if m := c.resolve("a.test"); len(m.Answers) != 1 {
 		t.Errorf("after that the answer is %+v", m)
+	}
+}
+
+// All together have no more asked than the bound; the others wait for their turn.
+func TestAskedBounded(t *testing.T) {
+	const bound = 2
+	release, arrived := make(chan struct{}), make(chan struct{}, 100)
+	server, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(home, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			arrived <- struct{}{}
+			running.Go(func() {
+				<-release
+				_ = c.Close() // which is a failure, and as good an end as any
+			})
+		}
+	})
+	t.Cleanup(func() { _ = server.Close(); running.Wait() })
+	var s sandbox
+	p, err := dnsproxy.ListenBounded(home, dnsproxy.Config{
+		Client:  func(netip.Addr) dnsproxy.Client { return &s },
+		Servers: func() ([]netip.AddrPort, error) { return []netip.AddrPort{server.Addr().(*net.TCPAddr).AddrPort()}, nil },
+	}, bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	var clients []client
+	for range bound + 3 {
+		c := dial(t, p, "tcp")
+		c.send(ask("a.test", dnsmessage.TypeA))
+		clients = append(clients, c)
+	}
+	for range bound {
+		<-arrived
+	}
+	select {
+	case <-arrived:
+		t.Error("one question too many is asked")
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(release)
+	for _, c := range clients {
+		if m := c.receive(); m.RCode != dnsmessage.RCodeServerFailure {
+			t.Errorf("answer is %+v", m)
+		}
+	}
+	for range 3 {
+		<-arrived
 	}
 }
 

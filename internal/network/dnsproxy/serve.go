@@ -122,7 +122,6 @@ func (p *Proxy) converse(client Client, c *net.TCPConn) {
 // answer finds the answer to a sound question.
 func (p *Proxy) answer(client Client, q question, overTCP bool) []byte {
 	if !client.Resolves(q.name) {
-		p.log.Debug("a sandbox may not resolve a name", "name", q.name)
 		return q.refusal(dnsmessage.RCodeNameError)
 	}
 	if q.ask.Type == dnsmessage.TypeAAAA {
@@ -132,7 +131,7 @@ func (p *Proxy) answer(client Client, q question, overTCP bool) []byte {
 	defer cancel()
 	msg, found, err := p.ask(ctx, q, overTCP)
 	if err != nil {
-		p.log.Warn("cannot resolve a name for a sandbox", "name", q.name, "error", err)
+		client.Failed(q.name, err)
 		return q.refusal(dnsmessage.RCodeServerFailure)
 	}
 	for _, name := range found.names {
@@ -142,7 +141,7 @@ func (p *Proxy) answer(client Client, q question, overTCP bool) []byte {
 	}
 	if len(found.addrs) > 0 {
 		if err := client.Learn(ctx, q.name, found.addrs, max(found.ttl, minTTL)); err != nil {
-			p.log.Warn("cannot open the way to a name", "name", q.name, "error", err)
+			client.Failed(q.name, err)
 			return q.refusal(dnsmessage.RCodeServerFailure)
 		}
 	}

@@ -16,8 +16,17 @@ const (
 	perServer = 2 * time.Second
 )
 
+// errBusy is for questions that have waited in vain.
+var errBusy = fmt.Errorf("name servers are asked %d questions of sandboxes already", MaxAsked)
+
 // ask asks the name servers in their order until one answers. The message is the one that came.
 func (p *Proxy) ask(ctx context.Context, q question, overTCP bool) ([]byte, answer, error) {
+	select {
+	case p.asking <- struct{}{}:
+		defer func() { <-p.asking }()
+	case <-ctx.Done():
+		return nil, answer{}, errBusy
+	}
 	servers, err := p.cfg.Servers()
 	if err != nil {
 		return nil, answer{}, err

@@ -138,16 +138,16 @@ func (p *Policy) Sets() int { return len(p.sets) }
 // canonical is how rules write a name.
 func canonical(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
 
-// Resolves reports whether the sandbox may ask for name. It may not when nothing that the name leads to
-// could be allowed: it is denied on all ports, or a list allows nothing but other names. So questions
-// cannot carry data to wherever a name server is.
+// Resolves reports whether the sandbox may ask for name: it is not denied on all ports, and each list allows
+// it, by a rule about names or one for all addresses. A rule about some addresses allows no names, since
+// questions carry data to wherever a name server is, past a list that is to keep it in.
 func (p *Policy) Resolves(name string) bool {
 	name = canonical(name)
 	if p.Denies(name) {
 		return false
 	}
 	for _, list := range p.Allow {
-		if !p.couldAllow(list, name) {
+		if !p.allowsName(list, name) {
 			return false
 		}
 	}
@@ -166,9 +166,10 @@ func (p *Policy) Denies(name string) bool {
 	return false
 }
 
-func (p *Policy) couldAllow(list []Rule, name string) bool {
+func (p *Policy) allowsName(list []Rule, name string) bool {
 	for _, r := range list {
-		if r.Set == 0 || p.sets[r.Set-1].has(name) {
+		all := r.Public || r.Network.IsValid() && r.Network.Bits() == 0
+		if all || r.Set > 0 && p.sets[r.Set-1].has(name) {
 			return true
 		}
 	}

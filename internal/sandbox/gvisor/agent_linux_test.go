@@ -119,7 +119,7 @@ func (a *agent) deploy(path string, d agentlink.Deploy) agentlink.DeployReply {
 	if err != nil {
 		a.n.Fatal(err)
 	}
-	if d.Path, err = a.Stage(ctx, path); err != nil {
+	if d.Path, err = a.Stage(ctx, sandbox.ForArtifact, path); err != nil {
 		a.n.Fatal(err)
 	}
 	sum := sha256.Sum256(content)

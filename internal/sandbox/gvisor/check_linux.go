@@ -43,7 +43,11 @@ func (d *Driver) try(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, i.Destroy(context.WithoutCancel(ctx))) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
+		defer cancel()
+		err = errors.Join(err, i.Destroy(ctx))
+	}()
 	select {
 	case <-i.Done():
 	case <-ctx.Done():

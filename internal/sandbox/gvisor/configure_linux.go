@@ -38,7 +38,9 @@ func (i *instance) configure(ctx context.Context, s sandbox.Settings) (err error
 			return err
 		}
 		undo.Add(func() {
-			i.driver.logged(i.id, "take back limit of processes", i.limitPIDs(context.WithoutCancel(ctx), old.Limits.PIDs))
+			ctx, cancel := undoing(ctx)
+			defer cancel()
+			i.driver.logged(i.id, "take back limit of processes", i.limitPIDs(ctx, old.Limits.PIDs))
 		})
 	}
 	if !reflect.DeepEqual(s.Limits, old.Limits) {

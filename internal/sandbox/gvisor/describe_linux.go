@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/sandbox"
 )
 
@@ -29,6 +30,7 @@ type process struct {
 	Capabilities    capabilities `json:"capabilities"`
 	Rlimits         []rlimit     `json:"rlimits,omitempty"`
 	NoNewPrivileges bool         `json:"noNewPrivileges"`
+	OOMScoreAdj     int          `json:"oomScoreAdj"` // of the kernel and the gofer, on the host
 }
 
 type user struct {
@@ -110,6 +112,7 @@ func describeProcess(spec sandbox.Spec, args []string) process {
 		},
 		Cwd:             dir,
 		NoNewPrivileges: true,
+		OOMScoreAdj:     cgroup.OOMScoreAdj(),
 	}
 	if spec.Network {
 		c := agentCapabilities
@@ -148,19 +151,34 @@ func (d *Driver) mounts(h home, shared string, spec sandbox.Spec) []mount {
 	return list
 }
 
-// imageMounts are what an image has not, or has of its own. Mount points that are missing are made in its
-// directory, empty.
+// imageMounts are what an image has not, or has of its own. Their mount points are ImageMountPoints.
 func (d *Driver) imageMounts(shared string, spec sandbox.Spec) []mount {
 	list := []mount{bind(filepath.Join(shared, nexDir), nexDir)}
 	if spec.Network {
-		for _, file := range []string{"/etc/hosts", resolvConf} {
+		for _, file := range []string{hostsFile, resolvConf} {
 			list = append(list, bind(filepath.Join(shared, file), file))
 		}
 	}
-	if _, err := os.Lstat(filepath.Join(spec.Rootfs, tempDir)); err != nil {
+	if !hasFiles(spec.Rootfs, tempDir) {
 		list = append(list, memory(tempDir, 64<<20, "mode=1777"))
 	}
 	return list
+}
+
+// hasFiles reports whether a directory of an image is one, and has something in it. If tempDir has not runsc
+// would mount a directory in memory there, which has no bound.
+func hasFiles(root, path string) bool {
+	info, err := os.Lstat(filepath.Join(root, path))
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	dir, err := os.Open(filepath.Join(root, path))
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	_, err = dir.Readdirnames(1)
+	return err == nil
 }
 
 // checkImage refuses an image whose own files are where ours must be.

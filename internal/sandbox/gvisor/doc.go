@@ -35,7 +35,7 @@
 //
 //	instance.json   who the processes are, for Sweep
 //	config.json     what runsc is told of the sandbox
-//	in              the staged file
+//	in              the staged files
 //	state           of runsc
 //	runsc.log       what it complains of, and panic.log: the kernel's last words
 //

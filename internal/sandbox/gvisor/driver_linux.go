@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandboxdir"
 	"github.com/nex-engine/nex/internal/unwind"
 )
 
@@ -21,6 +23,9 @@ const (
 	attrAgent = "agent"
 	attrError = "error"
 )
+
+// undoTimeout bounds each step of undoing.
+const undoTimeout = 5 * time.Second
 
 // Driver starts agents in gVisor sandboxes. It is safe for concurrent use.
 type Driver struct {
@@ -138,7 +143,7 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec, args []string) (_
 	if err != nil {
 		return nil, err
 	}
-	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", h.remove()) })
+	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", sandboxdir.Remove(string(h))) })
 
 	i := newInstance(d, h, spec)
 	if spec.Network {
@@ -151,7 +156,9 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec, args []string) (_
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	undo.Add(func() {
-		d.logged(spec.ID, "remove control group of sandbox", i.group.Remove(context.WithoutCancel(ctx)))
+		ctx, cancel := undoing(ctx)
+		defer cancel()
+		d.logged(spec.ID, "remove control group of sandbox", i.group.Remove(ctx))
 	})
 	if err := h.describe(d.describe(h, root, spec, i.endpoint, args)); err != nil {
 		return nil, err
@@ -164,8 +171,8 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec, args []string) (_
 
 // accept refuses what cannot be started here.
 func (d *Driver) accept(spec sandbox.Spec) error {
-	if !validID(spec.ID) {
-		return fmt.Errorf("id %q is not of letters and digits, at most %d", spec.ID, maxID)
+	if err := sandboxdir.CheckID(spec.ID); err != nil {
+		return err
 	}
 	if _, err := findProgram("agent program", d.agent); err != nil {
 		return err
@@ -183,6 +190,12 @@ func (d *Driver) accept(spec sandbox.Spec) error {
 		return checkImage(spec.Rootfs)
 	}
 	return nil
+}
+
+// undoing is a context for undoing what could not be finished, also when that was for want of time: a kernel
+// inside that hangs must not keep us for ever.
+func undoing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 }
 
 func (d *Driver) logged(id, what string, err error) {

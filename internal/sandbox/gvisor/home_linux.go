@@ -8,50 +8,34 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandboxdir"
 	"github.com/nex-engine/nex/internal/unwind"
 )
-
-// maxID is how long an id may be.
-const maxID = 32
-
-// validID reports whether an id may become the name of a directory.
-func validID(id string) bool {
-	if id == "" || len(id) > maxID {
-		return false
-	}
-	for _, c := range []byte(id) {
-		digit, lower, upper := '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z'
-		if !digit && !lower && !upper {
-			return false
-		}
-	}
-	return true
-}
 
 // home is the directory of one sandbox.
 type home string
 
 func (h home) id() string      { return filepath.Base(string(h)) }
 func (h home) in() string      { return filepath.Join(string(h), "in") }
-func (h home) staging() string { return filepath.Join(string(h), "artifact.part") }
-func (h home) staged() string  { return filepath.Join(h.in(), artifactName) }
+func (h home) staging() string { return filepath.Join(string(h), "staged.part") }
 func (h home) state() string   { return filepath.Join(string(h), "state") }
 func (h home) config() string  { return filepath.Join(string(h), "config.json") }
 func (h home) log() string     { return filepath.Join(string(h), "runsc.log") }
 func (h home) panics() string  { return filepath.Join(string(h), "panic.log") }
 
+func (h home) staged(p sandbox.Purpose) string { return filepath.Join(h.in(), string(p)) }
+
 // makeHome makes the directory of the sandbox below dir. It fails if there is one already.
 func makeHome(dir, id string) (_ home, err error) {
 	var undo unwind.Stack
 	defer undo.RunOnError(&err)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make directory of sandboxes: %w", err)
+	path, err := sandboxdir.Make(dir, id)
+	if err != nil {
+		return "", err
 	}
-	h := home(filepath.Join(dir, id))
-	if err := os.Mkdir(string(h), 0o700); err != nil {
-		return "", fmt.Errorf("make sandbox directory: %w", err)
-	}
-	undo.Add(func() { _ = h.remove() })
+	undo.Add(func() { _ = sandboxdir.Remove(path) })
+	h := home(path)
 	if err := os.Mkdir(h.state(), 0o700); err != nil {
 		return "", fmt.Errorf("make sandbox directory: %w", err)
 	}
@@ -69,14 +53,6 @@ func (h home) describe(s description) error {
 	}
 	if err := os.WriteFile(h.config(), b, 0o600); err != nil {
 		return fmt.Errorf("describe sandbox: %w", err)
-	}
-	return nil
-}
-
-// remove removes the directory and all in it. It is no error if there is none.
-func (h home) remove() error {
-	if err := os.RemoveAll(string(h)); err != nil {
-		return fmt.Errorf("remove sandbox directory: %w", err)
 	}
 	return nil
 }

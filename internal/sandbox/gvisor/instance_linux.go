@@ -17,6 +17,7 @@ import (
 	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 
 var (
 	errEnded  = errors.New("the sandbox has ended")
-	errStaged = errors.New("a file is staged already")
+	errStaged = errors.New("a file is staged for this already")
 )
 
 // instance is one sandbox.
@@ -47,7 +48,7 @@ type instance struct {
 
 	changing sync.Mutex // held while settings or files are changed
 	settings sandbox.Settings
-	staged   bool
+	staged   map[sandbox.Purpose]bool
 	removed  bool
 
 	mu     sync.Mutex
@@ -57,7 +58,7 @@ type instance struct {
 func newInstance(d *Driver, h home, spec sandbox.Spec) *instance {
 	return &instance{
 		driver: d, id: spec.ID, home: h, settings: spec.Settings,
-		output: lines.Writer{Log: spec.Log}, done: make(chan struct{}),
+		output: lines.Writer{Log: spec.Log}, done: make(chan struct{}), staged: make(map[sandbox.Purpose]bool),
 	}
 }
 
@@ -213,7 +214,7 @@ func (i *instance) remove(ctx context.Context) error {
 	if i.endpoint != nil {
 		err = errors.Join(err, i.endpoint.Close())
 	}
-	if err = errors.Join(err, i.home.remove()); err != nil {
+	if err = errors.Join(err, sandboxdir.Remove(string(i.home))); err != nil {
 		return err
 	}
 	i.removed = true

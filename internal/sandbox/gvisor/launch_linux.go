@@ -12,6 +12,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
 // outputDelay is how long output is read after runsc has ended, should anybody hold it open.
@@ -81,7 +82,7 @@ func (i *instance) know(pid int) error {
 	i.mu.Lock()
 	i.kernel = kernel
 	i.mu.Unlock()
-	return i.home.record(i.runsc, kernel)
+	return sandboxdir.WriteRecord(string(i.home), i.runsc, kernel)
 }
 
 // limitPIDs sets the number of processes inside. It must not be called before the agent's process runs: the

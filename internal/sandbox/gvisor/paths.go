@@ -10,6 +10,10 @@ const (
 	workDir   = "/work"
 	tempDir   = "/tmp"
 
-	artifactName = "artifact"
-	stagedPath   = inDir + "/" + artifactName
+	hostsFile  = "/etc/hosts"
+	resolvConf = "/etc/resolv.conf"
 )
+
+// ImageMountPoints are what the root of an image must have, directories with a slash at the end: runsc makes
+// what is missing in the directory itself, which is shared.
+var ImageMountPoints = []string{nexDir + "/", hostsFile, resolvConf}

@@ -24,10 +24,12 @@ type rootfs struct {
 	path string // once it is there
 }
 
-const (
-	rootfsPrefix = "rootfs-"
-	resolvConf   = "/etc/resolv.conf"
-)
+// rootfsPrefix begins the names of root directories.
+const rootfsPrefix = "rootfs-"
+
+// tempKeep keeps tempDir from being empty: over an empty one runsc mounts a directory in memory that has no
+// bound.
+const tempKeep = tempDir + "/.nex"
 
 // certificates is where systems keep the certificates that they trust, and ours is where programs look
 // first.
@@ -87,10 +89,11 @@ func (r *rootfs) make() (string, error) {
 func (r *rootfs) files() map[string]string {
 	files := map[string]string{
 		agentPath:    "", // a mount point
+		tempKeep:     "",
 		"/etc/group": fmt.Sprintf("root:x:0:\nnex:x:%d:\nnex-agent:x:%d:\nnogroup:x:65534:\n", WorkloadUser, AgentUser),
 		"/etc/passwd": fmt.Sprintf("root:x:0:0:root:/:/bin/false\nnex:x:%[1]d:%[1]d:nex:%[2]s:/bin/false\n"+
 			"nex-agent:x:%[3]d:%[3]d:nex-agent:/:/bin/false\nnobody:x:65534:65534:nobody:/:/bin/false\n", WorkloadUser, workDir, AgentUser),
-		"/etc/hosts":         "127.0.0.1 localhost nex\n::1 localhost nex\n",
+		hostsFile:            "127.0.0.1 localhost nex\n::1 localhost nex\n",
 		"/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 		resolvConf:           "",
 	}

@@ -94,6 +94,7 @@ func (r runsc) limitPIDs(ctx context.Context, h home, n int) error {
 func (r runsc) ask(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
+	cmd.WaitDelay = outputDelay // it may have started itself again as another user
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

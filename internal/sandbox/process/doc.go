@@ -5,7 +5,7 @@
 // What a sandbox is made of, all below <Dir>/<id>, which only the node's user can enter:
 //
 //	instance.json   who the agent's process is, for Sweep
-//	artifact        the staged file
+//	artifact        the staged file; compiled is another
 //	work            working directory and home of the agent
 //	tmp             its TMPDIR
 //

@@ -15,6 +15,7 @@ import (
 	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandboxdir"
 	"github.com/nex-engine/nex/internal/unwind"
 )
 
@@ -122,8 +123,8 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start agent: %w", context.Cause(ctx))
 	}
-	if !validID(spec.ID) {
-		return nil, fmt.Errorf("start agent: id %q is not of letters and digits, at most %d", spec.ID, maxID)
+	if err := sandboxdir.CheckID(spec.ID); err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	if err := d.check(spec.Settings.Limits); err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
@@ -136,13 +137,17 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	if err != nil {
 		return nil, err
 	}
-	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", h.remove()) })
+	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", sandboxdir.Remove(string(h))) })
 
 	group, err := d.cgroups.Create(spec.ID, spec.Settings.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	undo.Add(func() { d.logged(spec.ID, "remove control group", group.Remove(context.WithoutCancel(ctx))) })
+	undo.Add(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killRound)
+		defer cancel()
+		d.logged(spec.ID, "remove control group", group.Remove(ctx))
+	})
 
 	i := newInstance(spec, h, group, d.log)
 	i.cmd = command(agent, h, spec, i.output)
@@ -154,7 +159,7 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	go i.run() // ends with the agent; Destroy waits for it
 	undo.Add(func() { i.discard(context.WithoutCancel(ctx)) })
 
-	if err := h.record(i.tree.Root()); err != nil {
+	if err := sandboxdir.WriteRecord(string(h), i.tree.Root()); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

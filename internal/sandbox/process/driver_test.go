@@ -1,16 +1,11 @@
 package process_test
 
 import (
-	"bytes"
-	"fmt"
-	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox/process"
 )
 
@@ -55,64 +50,5 @@ func TestNewMakesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("New has made %s", dir)
-	}
-}
-
-// A record may be old, damaged or forged: what it names is killed only if it is the same process.
-func TestSweepTrustsNoRecord(t *testing.T) {
-	t.Parallel()
-	sleeper := exec.Command(os.Args[0])
-	sleeper.Env = append(os.Environ(), sleeperVariable+"=1")
-	in, err := sleeper.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := sleeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := sleeper.Wait(); err != nil {
-			t.Errorf("the process that was none of Sweep's business: %v", err)
-		}
-	})
-	id, err := proctree.Identify(sleeper.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole := fmt.Sprintf(`{"id":"other","process":{"pid":%d,"start_time":%d,"boot_id":%q}}`, id.PID, id.StartTime, id.BootID)
-	for _, c := range []struct{ name, record string }{
-		{"start time", fmt.Sprintf(`{"id":"left","process":{"pid":%d,"start_time":%d,"boot_id":%q}}`, id.PID, id.StartTime+1, id.BootID)},
-		{"boot", fmt.Sprintf(`{"id":"left","process":{"pid":%d,"start_time":%d,"boot_id":"x"}}`, id.PID, id.StartTime)},
-		{"another sandbox's", whole},
-		{"cut", whole[:20]},
-		{"empty", ""},
-		{"huge", `{"id":"left","x":"` + strings.Repeat("x", 1<<20) + `"}`},
-		{"init", `{"id":"left","process":{"pid":1,"start_time":1}}`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			left := filepath.Join(dir, "left")
-			if err := os.MkdirAll(filepath.Join(left, "work"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(left, "instance.json"), []byte(c.record), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			var log bytes.Buffer
-			d, err := process.New(process.Config{Dir: dir, AgentPath: os.Args[0], Logger: slog.New(slog.NewTextHandler(&log, nil))})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n, err := d.Sweep(t.Context()); n != 1 || err != nil {
-				t.Errorf("Sweep = %d, %v, want 1, nil", n, err)
-			}
-			if _, err := os.Stat(left); !os.IsNotExist(err) {
-				t.Errorf("%s is still there", left)
-			}
-			if !id.Running() {
-				t.Error("Sweep has ended a process that is not the recorded one")
-			}
-		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 
 var (
 	errEnded  = errors.New("the sandbox has ended")
-	errStaged = errors.New("a file is staged already")
+	errStaged = errors.New("a file is staged for this already")
 )
 
 // instance is one agent.
@@ -44,7 +45,7 @@ type instance struct {
 	ending atomic.Bool   // we kill the agent
 
 	mu      sync.Mutex // held while files are made or removed
-	staged  bool
+	staged  map[sandbox.Purpose]bool
 	removed bool
 
 	limitsMu sync.Mutex
@@ -55,6 +56,7 @@ func newInstance(spec sandbox.Spec, h home, group *cgroup.Group, log *slog.Logge
 	return &instance{
 		id: spec.ID, home: h, group: group, output: &lines.Writer{Log: spec.Log}, log: log,
 		done: make(chan struct{}), limits: spec.Settings.Limits,
+		staged: make(map[sandbox.Purpose]bool),
 	}
 }
 
@@ -119,7 +121,9 @@ func (i *instance) kill(ctx context.Context) error {
 	return errors.Join(err, i.group.Kill(ctx))
 }
 
-func (i *instance) Stage(ctx context.Context, hostPath string) (string, error) {
+// Stage implements [sandbox.Instance]. The copy is for a program that its user can read and run: the workload
+// runs as our user.
+func (i *instance) Stage(ctx context.Context, p sandbox.Purpose, hostPath string) (string, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	wanted := func() error {
@@ -132,15 +136,16 @@ func (i *instance) Stage(ctx context.Context, hostPath string) (string, error) {
 			return nil
 		}
 	}
+	path := i.home.staged(p)
 	err := errStaged
-	if !i.staged {
-		err = copyArtifact(hostPath, i.home.artifact(), wanted)
+	if !i.staged[p] {
+		err = sandboxdir.Copy(hostPath, path+".part", path, 0o500, wanted)
 	}
 	if err != nil {
 		return "", fmt.Errorf("stage %s: %w", hostPath, err)
 	}
-	i.staged = true
-	return i.home.artifact(), nil
+	i.staged[p] = true
+	return path, nil
 }
 
 func (i *instance) Destroy(ctx context.Context) error {
@@ -155,7 +160,7 @@ func (i *instance) Destroy(ctx context.Context) error {
 	if err := i.group.Remove(ctx); err != nil {
 		return fmt.Errorf("destroy sandbox %s: %w", i.id, err)
 	}
-	if err := i.home.remove(); err != nil {
+	if err := sandboxdir.Remove(string(i.home)); err != nil {
 		return fmt.Errorf("destroy sandbox %s: %w", i.id, err)
 	}
 	i.removed = true

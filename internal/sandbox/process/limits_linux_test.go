@@ -182,6 +182,16 @@ func TestWorkloadOutOfMemory(t *testing.T) {
 	}
 }
 
+// When the machine has no memory left the kernel kills an agent, and not the node.
+func TestAgentGoesBeforeTheNode(t *testing.T) {
+	t.Parallel()
+	a := newNode(t).start(sandbox.Limits{}, `echo $$; sleep 300`)
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", a.process().PID))
+	if got, want := strings.TrimSpace(string(b)), strconv.Itoa(cgroup.OOMScoreAdj()); got != want {
+		t.Errorf("oom_score_adj = %q, %v, want %s", got, err, want)
+	}
+}
+
 // A process without parent, session and environment, of an agent that is no subreaper, is found by its
 // group alone.
 const detach = `echo $$

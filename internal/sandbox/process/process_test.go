@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -32,9 +31,6 @@ var suite = sandboxtest.Suite{
 	HostProcesses: true,
 }
 
-// With this variable the test binary is a process that ends with its standard input.
-const sleeperVariable = "NEX_PROCESS_TEST_SLEEPER"
-
 // With this variable it prints how many files a child may open, and opens as many as it can itself.
 const filesVariable = "NEX_PROCESS_TEST_FILES"
 
@@ -57,10 +53,6 @@ func openFiles() {
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv(sleeperVariable) != "" {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}
 	if os.Getenv(filesVariable) != "" {
 		openFiles()
 		os.Exit(0)

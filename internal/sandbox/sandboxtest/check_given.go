@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 )
 
@@ -97,7 +98,7 @@ func checkInstancesAreSeparate(r *rig) {
 	b.say("unread")
 	b.say("write")
 	a.destroy()
-	if _, err := b.Stage(r.ctx(), r.agent); err != nil {
+	if _, err := b.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err != nil {
 		r.Fatalf("Stage: %v", err)
 	}
 	if got, want := b.say("read"), "changed"; got != want {

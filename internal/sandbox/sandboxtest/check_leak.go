@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 )
 
@@ -13,7 +14,7 @@ func checkNothingLeaks(r *rig) {
 	round := func() {
 		i := r.start(plan.Do(plan.Leave), plan.Do(plan.Hang))
 		i.say("hang")
-		if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+		if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err != nil {
 			r.Fatalf("Stage: %v", err)
 		}
 		i.destroy()

@@ -67,7 +67,7 @@ func checkPIDsAreLimited(r *rig) {
 	if err := i.Configure(r.ctx(), sandbox.Settings{Limits: sandbox.Limits{PIDs: 100 * few}}); err != nil {
 		r.Fatalf("Configure: %v", err)
 	}
-	if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+	if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err != nil {
 		r.Fatalf("Stage: %v", err)
 	}
 	if got, want := i.number("bred"), 2*few; got != want {

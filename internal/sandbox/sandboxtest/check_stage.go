@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 )
 
@@ -17,7 +18,7 @@ import (
 func (r *rig) stagedPath() func(id string) string {
 	r.Helper()
 	probe := r.start(plan.Do(plan.Hang))
-	path, err := probe.Stage(r.ctx(), r.agent)
+	path, err := probe.Stage(r.ctx(), sandbox.ForArtifact, r.agent)
 	if err != nil {
 		r.Fatalf("Stage: %v", err)
 	}
@@ -36,13 +37,13 @@ func checkStageRuns(r *rig) {
 	i := r.startToStage(func(path string) []plan.Step {
 		return []plan.Step{plan.Text(plan.Run, path), plan.Do(plan.Hang)}
 	})
-	if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+	if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err != nil {
 		r.Fatalf("Stage: %v", err)
 	}
 	if got, want := i.say("ran"), "hello"; got != want {
 		r.Errorf("the staged program says %q, want %q", got, want)
 	}
-	if _, err := i.Stage(r.ctx(), r.agent); err == nil {
+	if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err == nil {
 		r.Error("Stage succeeds a second time")
 	}
 }
@@ -57,7 +58,7 @@ func checkStageIsPrivate(r *rig) {
 	i := r.startToStage(func(path string) []plan.Step {
 		return []plan.Step{plan.Text(plan.Run, path), plan.Text(plan.Write, path), plan.Do(plan.Hang)}
 	})
-	path, err := i.Stage(r.ctx(), source)
+	path, err := i.Stage(r.ctx(), sandbox.ForArtifact, source)
 	if err != nil {
 		r.Fatalf("Stage: %v", err)
 	}
@@ -73,6 +74,37 @@ func checkStageIsPrivate(r *rig) {
 	i.destroy()
 	if _, err := os.Stat(source); err != nil {
 		r.Errorf("the file that was staged: %v", err)
+	}
+}
+
+// A file for another purpose does not replace the first.
+func checkStageTwoFiles(r *rig) {
+	i := r.startToStage(func(path string) []plan.Step {
+		return []plan.Step{plan.Text(plan.Run, path), plan.Do(plan.Hang)}
+	})
+	second := filepath.Join(r.TempDir(), "second")
+	if err := os.WriteFile(second, []byte("no program"), 0o600); err != nil {
+		r.Fatal(err)
+	}
+	other, err := i.Stage(r.ctx(), sandbox.ForCompiled, second)
+	if err != nil {
+		r.Fatalf("Stage: %v", err)
+	}
+	path, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent)
+	if err != nil {
+		r.Fatalf("Stage: %v", err)
+	}
+	if path == other {
+		r.Errorf("both files are at %s", path)
+	}
+	if got, want := i.say("ran"), "hello"; got != want {
+		r.Errorf("the staged program says %q, want %q", got, want)
+	}
+	r.wantMode(other)
+	for _, p := range []sandbox.Purpose{sandbox.ForArtifact, sandbox.ForCompiled} {
+		if _, err := i.Stage(r.ctx(), p, second); err == nil {
+			r.Errorf("Stage succeeds a second time for %s", p)
+		}
 	}
 }
 
@@ -96,7 +128,7 @@ func checkStageAfterEnd(r *rig) {
 	destroyed := r.start(plan.Do(plan.Hang))
 	destroyed.destroy()
 	for _, i := range []running{ended, destroyed} {
-		if _, err := i.Stage(r.ctx(), r.agent); err == nil {
+		if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err == nil {
 			r.Error("Stage succeeds after the end")
 		}
 		i.destroy()
@@ -108,16 +140,16 @@ func checkStageFails(r *rig) {
 	i := r.start(plan.Do(plan.Hang))
 	ctx, cancel := context.WithCancel(r.ctx())
 	cancel()
-	if _, err := i.Stage(ctx, r.agent); !errors.Is(err, context.Canceled) {
+	if _, err := i.Stage(ctx, sandbox.ForArtifact, r.agent); !errors.Is(err, context.Canceled) {
 		r.Errorf("Stage = %v, want %v", err, context.Canceled)
 	}
-	if _, err := i.Stage(r.ctx(), filepath.Join(r.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, filepath.Join(r.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
 		r.Errorf("Stage of a missing file = %v, want %v", err, os.ErrNotExist)
 	}
-	if _, err := i.Stage(r.ctx(), r.TempDir()); err == nil {
+	if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.TempDir()); err == nil {
 		r.Error("Stage of a directory succeeds")
 	}
-	if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+	if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err != nil {
 		r.Errorf("Stage after it failed: %v", err)
 	}
 }
@@ -134,7 +166,7 @@ func checkStageRunsAtOnce(r *rig) {
 	var group sync.WaitGroup
 	for _, i := range waiting {
 		group.Go(func() {
-			if _, err := i.Stage(r.ctx(), r.agent); err != nil {
+			if _, err := i.Stage(r.ctx(), sandbox.ForArtifact, r.agent); err != nil {
 				r.Errorf("Stage: %v", err)
 			}
 		})

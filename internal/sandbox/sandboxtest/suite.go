@@ -65,6 +65,7 @@ var checks = []check{
 	{"StageRuns", checkStageRuns},
 	{"StageRunsAtOnce", checkStageRunsAtOnce},
 	{"StageIsPrivate", checkStageIsPrivate},
+	{"StageTwoFiles", checkStageTwoFiles},
 	{"StageAfterEnd", checkStageAfterEnd},
 	{"StageFails", checkStageFails},
 	{"InstancesAreSeparate", checkInstancesAreSeparate},

@@ -10,6 +10,7 @@
 //	strays                the same, but the processes have lost their environment as well
 //	flood BYTES           write so much to standard output, in lines, and end with status 0
 //	print NAME…           write NAME=value of environment variables to standard output, then wait
+//	do STEP…              say as whom it runs, take steps (see do.go), and wait for a signal, which it names
 //
 // It says "ready" when it does what it was told to. Further arguments are of no consequence: tests
 // find processes by them. Without arguments it waits.
@@ -56,6 +57,8 @@ func run(mode string, args []string) error {
 		return daemon(args)
 	case "flood":
 		return flood(args[0])
+	case "do":
+		return do(args)
 	case "print":
 		for _, name := range args {
 			fmt.Printf("%s=%s\n", name, os.Getenv(name))

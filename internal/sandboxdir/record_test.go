@@ -1,0 +1,59 @@
+package sandboxdir_test
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/nex-engine/nex/internal/proctree"
+	"github.com/nex-engine/nex/internal/sandboxdir"
+)
+
+func TestRecordIsReadBack(t *testing.T) {
+	t.Parallel()
+	process, other := proctree.Identity{PID: 77, StartTime: 5, BootID: "b"}, proctree.Identity{PID: 78, StartTime: 6, BootID: "b"}
+	for _, others := range [][]proctree.Identity{nil, {other}} {
+		path := makeDir(t, t.TempDir(), "agent1")
+		if err := sandboxdir.WriteRecord(path, process, others...); err != nil {
+			t.Fatal(err)
+		}
+		r, err := sandboxdir.ReadRecord(path)
+		if err != nil || r.Process != process || !slices.Equal(r.Others, others) || r.ID != "agent1" || r.Started.IsZero() {
+			t.Errorf("record = %+v, %v, want %+v and %+v of agent1", r, err, process, others)
+		}
+		entries, err := os.ReadDir(path)
+		if err != nil || len(entries) != 1 || entries[0].Name() != "instance.json" {
+			t.Errorf("files = %v, %v, want the record alone", entries, err)
+		}
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(`{"id":"a1","process":{"pid":77,"start_time":5,"boot_id":"b"},"started":"2026-01-02T03:04:05Z"}`))
+	f.Add([]byte(`{"id":"a1","process":{"pid":77,"start_time":5},"others":[{"pid":78,"start_time":5}]}`))
+	f.Add([]byte(`{"id":"..","process":{"pid":77,"start_time":5}}`))
+	f.Add([]byte(`{"id":"a","process":{"pid":-1,"start_time":5}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := sandboxdir.ParseRecord(b)
+		if err != nil {
+			return
+		}
+		if sandboxdir.CheckID(r.ID) != nil {
+			t.Errorf("record %+v is accepted", r)
+		}
+		for _, id := range append(r.Others, r.Process) {
+			if id.PID <= 1 || id.StartTime == 0 {
+				t.Errorf("record %+v is accepted", r)
+			}
+		}
+		again, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := sandboxdir.ParseRecord(again)
+		if err == nil && (back.Process != r.Process || !slices.Equal(back.Others, r.Others)) {
+			t.Errorf("record %+v is read back as %+v", r, back)
+		}
+	})
+}

@@ -1,0 +1,69 @@
+package sandboxdir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nex-engine/nex/internal/proctree"
+)
+
+// Sweep ends and removes the sandboxes that an earlier node process left below dir, and returns how many there
+// were. Their processes are those of the record, and those that have the environment variable marker with the
+// sandbox's id. It goes on with the others when it fails at one, and the error then tells of each. The log is
+// told about records that cannot be read.
+func Sweep(ctx context.Context, dir, marker string, log *slog.Logger) (int, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look for left sandboxes: %w", err)
+	}
+	swept := 0
+	var failed []error
+	for _, e := range entries {
+		if !e.IsDir() || !validID(e.Name()) {
+			continue // not ours
+		}
+		if err := sweep(ctx, filepath.Join(dir, e.Name()), marker, log); err != nil {
+			failed = append(failed, fmt.Errorf("sweep sandbox %s: %w", e.Name(), err))
+			continue
+		}
+		swept++
+	}
+	return swept, errors.Join(failed...)
+}
+
+// sweepTimeout is how long the processes of one sandbox may take to end: those that cannot be ended must not
+// use up the time for the others.
+const sweepTimeout = 5 * time.Second
+
+func sweep(ctx context.Context, path, marker string, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	id := filepath.Base(path)
+	// The node can have been killed before it wrote the record; then the marker is all there is.
+	scopes := []proctree.Scope{{MarkerName: marker, MarkerValue: id}}
+	if r, err := readRecord(path); err == nil {
+		scopes[0].Root = r.Process
+		for _, other := range r.Others {
+			scopes = append(scopes, proctree.Scope{Root: other})
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		log.Warn("the record of a left sandbox cannot be read", "agent", id, "error", err)
+	}
+	var failed []error
+	for _, s := range scopes {
+		failed = append(failed, proctree.Kill(ctx, s))
+	}
+	if err := errors.Join(failed...); err != nil {
+		return err // who still runs writes to the directory
+	}
+	return Remove(path)
+}
