@@ -1,11 +1,16 @@
 package main_test
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -73,6 +78,9 @@ func nodeUp(ts *testscript.TestScript, neg bool, args []string) {
 
 func launch(ts *testscript.TestScript, args []string) {
 	p, err := nextest.StartReady(command(ts, "nex", args...))
+	if err == nil {
+		ts.Defer(func() { removeGroups(ts, p.Ready.NodeID) }) // after it was killed
+	}
 	beside(ts).node = launched(ts, p, err)
 	ts.Setenv("NATS_URL", p.Ready.NATSURL)
 	ts.Setenv("CONTROL_URL", p.Ready.ControlURL)
@@ -80,6 +88,26 @@ func launch(ts *testscript.TestScript, args []string) {
 	ts.Setenv("NODE_ID", p.Ready.NodeID)
 	ts.Setenv("DATA_DIR", p.Ready.DataDir)
 	ts.Setenv("UP_PID", fmt.Sprint(p.PID()))
+}
+
+// removeGroups removes the control groups of a node that has ended and does not start again, once the agents
+// that it has left are gone. A node that ended in order has none.
+func removeGroups(ts *testscript.TestScript, nodeID string) {
+	sum := sha256.Sum256([]byte(nodeID))
+	own := "nex-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:6])
+	until(ts, "the control groups "+own+" are gone", func() bool {
+		var groups []string // outer ones first
+		_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() && strings.Contains(path+"/", "/"+own+"/") {
+				groups = append(groups, path)
+			}
+			return nil // what cannot be looked into is not ours, or gone
+		})
+		for _, path := range slices.Backward(groups) {
+			_ = os.Remove(path) // not while a process is in it
+		}
+		return len(groups) == 0
+	})
 }
 
 func node(ts *testscript.TestScript) *nextest.Process {

@@ -166,7 +166,7 @@ func runScripts(t *testing.T, files []string, given map[string]string) {
 	})
 }
 
-const scriptsTimeout = 3 * time.Minute
+const scriptsTimeout = 8 * time.Minute
 
 // setup gives a script a home of its own and the programs. What the user of the tests has in the
 // environment does not count.

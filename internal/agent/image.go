@@ -44,10 +44,10 @@ func imageProblem(i *agentlink.Image, err error) string {
 	switch {
 	case errors.As(err, &onPath) && onPath.Op == "chdir":
 		return fmt.Sprintf("user %d of its image cannot be in the working directory %s: %v", i.UID, i.Dir, onPath.Err)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("user %d of its image may not execute %s: look at its permissions, and those of the directories above, in the image", i.UID, i.Command[0])
 	case onPath != nil && !strings.Contains(i.Command[0], "/") && isHidden(onPath.Path):
 		return fmt.Sprintf("its image has no program %q in those directories of its PATH that everybody may enter, and %s could not be executed: %v", i.Command[0], onPath.Path, onPath.Err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("user %d of its image may not execute %s: look at its permissions, and those of the directories above, in the image", i.UID, i.Command[0])
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("its image lacks a file that %s needs in order to start: its interpreter or dynamic linker", i.Command[0])
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -78,10 +79,11 @@ func TestOpenWaitsForNodesOnly(t *testing.T) {
 	select {
 	case err := <-ended:
 		must(t, err)
-	case <-t.Context().Done():
-		t.Fatal("a lock of the directory is waited for")
+		release()
+	case <-time.After(20 * time.Second):
+		release()
+		t.Fatalf("a lock of the directory is waited for: %v", <-ended)
 	}
-	release()
 
 	st, err := os.Stat(network.LockFile)
 	must(t, err)

@@ -6,7 +6,7 @@ import (
 )
 
 // Patience bounds what happens soon, on a busy machine with the race detector.
-const Patience = 20 * time.Second
+const Patience = time.Minute
 
 // Poll calls done, less and less often, until it is true, and reports whether that was soon enough.
 // It is for what no event tells.
