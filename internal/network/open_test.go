@@ -53,7 +53,8 @@ func TestOpenWhileInterfacesChange(t *testing.T) {
 	})
 	for range 30 {
 		m, err := network.Open(t.Context(), network.Config{Name: "t1"})
-		must(t, err, m.Close())
+		must(t, err)
+		must(t, m.Close())
 	}
 }
 
@@ -70,11 +71,14 @@ func TestOpenWaitsForNodesOnly(t *testing.T) {
 	release := hold("/run/netns")
 	ended := make(chan error, 1)
 	go func() {
-		errs := m.Close()
-		if errs == nil {
-			m, errs = network.Open(t.Context(), network.Config{Name: "t1"})
+		err := m.Close()
+		if err == nil {
+			m, err = network.Open(t.Context(), network.Config{Name: "t1"})
 		}
-		ended <- errors.Join(errs, m.Close())
+		if err == nil {
+			err = m.Close()
+		}
+		ended <- err
 	}()
 	select {
 	case err := <-ended:

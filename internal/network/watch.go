@@ -163,8 +163,9 @@ func mayNeedForwarding(m netlink.Message, subnet netip.Prefix) bool {
 		attrs := attributes(m.Data[sizeOfConf:])
 		index, forwarding := attrs[confInterface], attrs[confForwarding]
 		const all = -1
+		wasCreated := len(attrs) > 2 // then all settings are told: each sandbox has an interface that is
 		return len(index) == 4 && int32(binary.NativeEndian.Uint32(index)) == all ||
-			len(forwarding) == 4 && binary.NativeEndian.Uint32(forwarding) == 0
+			len(forwarding) == 4 && binary.NativeEndian.Uint32(forwarding) == 0 && !wasCreated
 	}
 	return false
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -81,7 +83,7 @@ func TestWatchGoesOn(t *testing.T) {
 	}
 }
 
-// The kernel tells of both ways to change forwarding.
+// The kernel tells of new routes, and of forwarding, for the whole machine and for an interface.
 func TestKernelTells(t *testing.T) {
 	path := newNamespace(t, "quiet")
 	within(t, path, func() {
@@ -93,6 +95,15 @@ func TestKernelTells(t *testing.T) {
 		lo, err := netlink.LinkByName("lo")
 		must(t, err, netlink.LinkSetUp(lo))
 		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: cidr("10.2.0.0/16").IPNet}))
+		<-w.Changed()
+		forwarding := func(where, to string) {
+			must(t, os.WriteFile("/proc/sys/net/ipv4/"+where, []byte(to), 0))
+		}
+		forwarding("ip_forward", "1")
+		<-w.Changed()
+		forwarding("conf/lo/forwarding", "0")
+		<-w.Changed()
+		forwarding("ip_forward", "0")
 		<-w.Changed()
 	})
 }
@@ -125,6 +136,7 @@ func FuzzEvents(f *testing.F) {
 		{unix.RTM_NEWNETCONF, conf(1, 7), false},
 		{unix.RTM_NEWNETCONF, conf(2, 0), true},
 		{unix.RTM_NEWNETCONF, conf(2, 1), false},
+		{unix.RTM_NEWNETCONF, slices.Concat(conf(1, 7), attr(2, make([]byte, 4)), attr(3, make([]byte, 4))), false}, // a new interface
 		{unix.RTM_NEWNETCONF, nil, false},
 		{unix.RTM_NEWROUTE, []byte{unix.AF_INET}, false},
 	} {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	nex "github.com/nex-engine/nex"
@@ -243,5 +244,19 @@ func TestAgentThatTellsTheEndAndDies(t *testing.T) {
 	r.world.awaitState(t, s.ID, nex.StateFailed, 1)
 	if st := r.status(s); st == nil || st.Reason != "the program ended with status 5" {
 		t.Errorf("status = %+v, want that the program ended with status 5", st)
+	}
+}
+
+// A sandbox that is ended for want of memory takes its agent along; that it was memory is told nevertheless.
+func TestSandboxWithoutMemory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).start()
+	s := r.spec("prog")
+	r.deploy(s)
+	killed := nex.Exit{Code: -1, Signal: "SIGKILL", OOM: true}
+	r.fleet.Of(s.ID).Die(killed)
+	r.world.awaitState(t, s.ID, nex.StateFailed, 1)
+	if st := r.status(s); st == nil || st.Exit == nil || *st.Exit != killed || !strings.Contains(st.Reason, "memory") {
+		t.Errorf("status = %+v, want exit %+v", st, killed)
 	}
 }

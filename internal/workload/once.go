@@ -127,7 +127,11 @@ func (w *Workload) await(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 		if exit := lastWord(agent, exited); exit != nil {
 			return outcome{exit: exit}
 		}
-		return outcome{err: fmt.Errorf("the agent %s, and the %s with it", agent.Instance.Exit(), w.kind())}
+		lost := outcome{err: fmt.Errorf("the agent %s, and the %s with it", agent.Instance.Exit(), w.kind())}
+		if exit := agent.Instance.Exit(); exit.OOM { // then it is the program that took too much
+			lost.exit = &exit
+		}
+		return lost
 	case <-agent.Link.Lost():
 		return outcome{err: fmt.Errorf("the link to the agent is lost, and the %s with it", w.kind())}
 	case <-w.ctx.Done():
