@@ -208,6 +208,8 @@ func TestLearnsBeforeItAnswers(t *testing.T) {
 	if m := c.resolve("b.test"); m.RCode != dnsmessage.RCodeServerFailure || len(m.Answers) > 0 {
 		t.Errorf("answer to what could not be learned is %+v", m)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if want := []string{"b.test: no room"}; !slices.Equal(s.failed, want) {
 		t.Errorf("failures are %q, want %q", s.failed, want)
 	}
@@ -340,13 +342,14 @@ func TestQueriesBounded(t *testing.T) {
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 2*dnsproxy.MaxQueries)
 	server := upstream(t, func(m dnsmessage.Message) []dnsmessage.Message {
-		arrived <- struct{}{}
+		var answers []dnsmessage.Message
 		select {
 		case <-release:
-			return []dnsmessage.Message{reply(m, 60, "8.8.8.8")}
+			answers = append(answers, reply(m, 60, "8.8.8.8"))
 		default:
-			return nil
 		}
+		arrived <- struct{}{} // once that is decided
+		return answers
 	})
 	var s sandbox
 	c := dial(t, listen(t, &s, server), "udp")
@@ -395,8 +398,10 @@ func TestAskedBounded(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close(); running.Wait() })
 	var s sandbox
 	p, err := dnsproxy.ListenBounded(home, dnsproxy.Config{
-		Client:  func(netip.Addr) dnsproxy.Client { return &s },
-		Servers: func() ([]netip.AddrPort, error) { return []netip.AddrPort{server.Addr().(*net.TCPAddr).AddrPort()}, nil },
+		Client: func(netip.Addr) dnsproxy.Client { return &s },
+		Servers: func() ([]netip.AddrPort, error) {
+			return []netip.AddrPort{server.Addr().(*net.TCPAddr).AddrPort()}, nil
+		},
 	}, bound)
 	if err != nil {
 		t.Fatal(err)
