@@ -152,11 +152,12 @@ func (n *node) tellMissing() {
 	}
 }
 
-// sweep removes what an earlier node process left. What cannot be removed keeps nobody from working.
-func (n *node) sweep(ctx context.Context, d sandbox.Driver) {
+// sweep removes what an earlier node process left, and reports whether that is all. What cannot be removed
+// keeps nobody from working.
+func (n *node) sweep(ctx context.Context, d sandbox.Driver) bool {
 	sweeper, ok := d.(sandbox.Sweeper)
 	if !ok {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
@@ -167,6 +168,7 @@ func (n *node) sweep(ctx context.Context, d sandbox.Driver) {
 	if swept > 0 {
 		n.log.Warn("removed sandboxes that an earlier node process left", "sandboxes", swept)
 	}
+	return err == nil
 }
 
 // sweepOther does the same for the level that this node had before, if it was another one.
@@ -201,8 +203,9 @@ func (n *node) sweepGVisor(ctx context.Context, agent string, groups *cgroup.Man
 		}
 		var d *gvisor.Driver
 		if d, err = gvisor.New(cfg); err == nil {
-			n.sweep(ctx, d)
-			err = os.RemoveAll(dir) // or the next start would do all this again
+			if n.sweep(ctx, d) {
+				err = os.RemoveAll(dir) // or the next start would do all this again
+			}
 		}
 	}
 	if err != nil {

@@ -24,7 +24,11 @@ func checkLinkIsReached(r *rig) {
 	if got, want := i.say("answer"), "early"; got != want {
 		r.Errorf("the link's answer = %q, want %q", got, want)
 	}
-	answerAt(r, filepath.Join(dir, "late.sock"), "late")
+	// One that is seen takes connections: it is named when it listens.
+	answerAt(r, filepath.Join(dir, "later.sock"), "late")
+	if err := os.Rename(filepath.Join(dir, "later.sock"), filepath.Join(dir, "late.sock")); err != nil {
+		r.Fatal(err)
+	}
 	if got, want := i.say("answer"), "late"; got != want {
 		r.Errorf("the answer of a socket that was made later = %q, want %q", got, want)
 	}
