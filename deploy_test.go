@@ -52,7 +52,6 @@ func TestDecodeDeployRequest(t *testing.T) {
 		{"the node's sandbox", changes{"min_sandbox": "", "memory_mib": 0, "cpus": 0, "egress": changes{}}},
 		{"egress", changes{"egress": changes{"allow": []string{"api.example.com:443", "10.1.0.0/16"}, "deny": []string{"*"}}}},
 		{"most rules", changes{"egress": changes{"allow": slices.Repeat([]string{"*"}, nex.MaxEgressRules)}}},
-		{"function that allows nothing", changes{"type": "v8", "egress": changes{"allow": []string{}}}},
 		{"image", changes{"type": "oci", "location": "oci://registry.example.com/team/app:1.2"}},
 		{"image in a file", changes{"type": "oci", "location": "file:///opt/app.tar"}},
 		{"environment", changes{"environment": "eGt2MQ==", "sender_public_key": xkey}},

@@ -1,6 +1,7 @@
 package nex
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -41,6 +42,9 @@ func (e Egress) IsZero() bool { return len(e.Allow) == 0 && len(e.Deny) == 0 }
 
 // Check returns an error that names the first rule that is malformed.
 func (e Egress) Check() error {
+	if e.Allow != nil && len(e.Allow) == 0 { // which would allow everything
+		return errors.New("there are no rules of what is allowed: leave them away, or deny *")
+	}
 	for _, list := range [][]string{e.Allow, e.Deny} {
 		if len(list) > MaxEgressRules {
 			return fmt.Errorf("there are more than %d rules in one list", MaxEgressRules)

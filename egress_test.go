@@ -83,6 +83,7 @@ func TestEgressCheck(t *testing.T) {
 		ok bool
 	}{
 		"empty":           {nex.Egress{}, true},
+		"allow nothing":   {nex.Egress{Allow: []string{}}, false},
 		"most":            {nex.Egress{Allow: many(nex.MaxEgressRules), Deny: many(nex.MaxEgressRules)}, true},
 		"many allowed":    {nex.Egress{Allow: many(nex.MaxEgressRules + 1)}, false},
 		"many denied":     {nex.Egress{Deny: many(nex.MaxEgressRules + 1)}, false},

@@ -76,7 +76,7 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		if d.Type.Function() || d.Type == nex.TypeOCI {
+		if d.Type.Function() || place.node.Tags[nex.TagSandbox] != string(nex.SandboxNone) {
 			return c.relieve(ctx, s, cl, d, running)
 		}
 		if err := c.stop(ctx, s, cl, d, running); err != nil {
@@ -87,15 +87,17 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	})
 }
 
-// relieve deploys a function or an image and then stops those that it replaces: they share their calls as
-// long as both are there, so that no call is without an answer, and a function that is not loaded, or an
-// image that the node does not get, takes nothing away.
+// relieve deploys a workload and then stops those that it replaces: they share their calls as long as both
+// are there, so that no call is without an answer, and a function that is not loaded, or a program that the
+// node refuses, takes nothing away. Programs without a sandbox may be in each other's way, and are stopped
+// first.
 func (c *devrunCommand) relieve(ctx context.Context, s *session, cl *client.Client, d client.Deployment, running []locatedWorkload) error {
 	answer, err := c.deploy(ctx, s, cl, d)
 	if answer.ID == "" || answer.State.Ended() {
 		return err // it was refused, or could not be loaded
 	}
-	if answer.State == nex.StateStarting {
+	ended := err != nil && !d.Type.Function() // right after its start
+	if answer.State == nex.StateStarting || ended {
 		c.keep(s, running)
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 
 	"github.com/nats-io/nats.go"
@@ -84,6 +85,9 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer nc.Close()
+	if workloadURL == "" {
+		workloadURL = withoutUser(nc.ConnectedUrl())
+	}
 	log.Info("established node NATS connection", "url", nc.ConnectedUrlRedacted())
 	if file != "" {
 		log.Info("loaded node configuration", "file", file)
@@ -97,6 +101,16 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 			}, c.JSON)
 		},
 	})
+}
+
+// withoutUser is the URL of a server as others may have it.
+func withoutUser(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
 }
 
 func (s *session) printNodeReady(state upstate.State, asJSON bool) {

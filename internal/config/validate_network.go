@@ -45,6 +45,9 @@ func (v *validator) network(c Config) {
 
 // egress checks each rule.
 func (v *validator) egress(path string, e nex.Egress) {
+	if e.Allow != nil && len(e.Allow) == 0 { // which would allow everything
+		v.say(path+".allow", "expected rules, got none: leave it away, or deny \"*\"")
+	}
 	for _, list := range []struct {
 		path  string
 		rules []string

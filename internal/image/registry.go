@@ -153,7 +153,7 @@ func (s *registrySource) explain(ctx context.Context, err error) error {
 	case isAnswer: // its text is left out: it can be that of any server that the node reaches
 		return unavailable(s.ref, fmt.Errorf("the registry %s answers with status %d%w", host, answer.StatusCode, quiet{err}))
 	case errors.Is(err, errPlainHTTP), errors.Is(err, http.ErrSchemeMismatch):
-		return fail(err, nex.CodeArtifactUnavailable, "image %s is unavailable: the registry %s does not answer to https, and plain http is for loopback alone: add it to the node's insecure registries if it has no https", s.ref, host)
+		return fail(err, nex.CodeArtifactUnavailable, "image %s is unavailable: the registry %s does not answer to https, and plain http is for loopback alone: give it a certificate, or deploy the image from a file", s.ref, host)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return unavailable(s.ref, fmt.Errorf("nothing came from the registry %s for a while%w", host, quiet{err}))
 	}

@@ -43,6 +43,9 @@ func (n *node) openDriver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.driver.Capabilities().HostNetwork && !n.cfg.Settings.Egress.IsZero() {
+		return fmt.Errorf("the configuration has egress, which workloads of level %s are not held to, because they have no network of their own: remove it, or run them in sandboxes", n.driver.Capabilities().Level)
+	}
 	if err := checkRates(n.cfg.Settings.RateLimiters, n.driver.Capabilities()); err != nil {
 		return err
 	}
@@ -146,7 +149,9 @@ func checkRates(r config.RateLimiters, c sandbox.Capabilities) error {
 
 // tellMissing says which limits do not hold.
 func (n *node) tellMissing() {
-	if l := n.driver.Capabilities().Limits; l.Missing != "" {
+	l := n.driver.Capabilities().Limits
+	all := l.Memory && l.CPUs && l.PIDs && l.OpenFiles && l.Disk // rates are refused if they are asked for
+	if l.Missing != "" && !all {
 		n.log.Warn("some limits of workloads do not hold on this machine", "because", l.Missing,
 			"memory", l.Memory, "cpu", l.CPUs, "pids", l.PIDs, "open_files", l.OpenFiles, "disk", l.Disk)
 	}

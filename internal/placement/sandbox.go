@@ -29,7 +29,7 @@ type Ask struct {
 // that would not hold is refused: who sets one relies on it.
 func Refuse(a Ask, s Sandboxes) error {
 	unsupported := func(what string) error {
-		const otherwise = "leave it away, or choose a node with a sandbox"
+		const otherwise = "leave it away, or choose another node"
 		if s.Limits.Missing != "" {
 			return nex.Errorf(nex.CodeUnsupportedLimit, "this node cannot hold a workload to %s (%s): %s", what, s.Limits.Missing, otherwise)
 		}
