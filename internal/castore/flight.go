@@ -34,7 +34,8 @@ func (x *Index[V]) takeOffLocked(digest, source string, obtain ObtainFunc[V]) *f
 	return f
 }
 
-// land ends a flight and hands the entry, which has one pin, to its waiters.
+// land ends a flight and hands the entry, which has one pin, to its waiters. When they have it no other pin
+// is left, and what had to make room for it is gone.
 func (x *Index[V]) land(f *flight[V], e *Entry[V], err error) {
 	x.mu.Lock()
 	f.entry, f.err, f.landed = e, err, true
@@ -43,10 +44,10 @@ func (x *Index[V]) land(f *flight[V], e *Entry[V], err error) {
 	}
 	x.forgetLocked(f)
 	x.mu.Unlock()
-	close(f.done)
 	if e != nil {
 		x.Unpin(e)
 	}
+	close(f.done)
 }
 
 // forgetLocked makes sure that nobody joins the flight any more.
