@@ -32,6 +32,15 @@
 // asks at most 256 names a second. Questions over UDP are not among the connections; the table keeps each for
 // half a minute, so that they take at most some 8000 entries more.
 //
+// # What ends with a sandbox
+//
+// A sandbox that is killed cannot say goodbye, and who has a TCP connection with it would learn of that only
+// after minutes. When its endpoint is closed, or what is left of it removed, the connections that programs
+// in the node's network namespace have with its address are therefore aborted: what has come can still be
+// read, then there is an error. This takes a kernel with CONFIG_INET_DIAG_DESTROY, as those of distributions
+// are; without it they wait. Those on other machines, and in other network namespaces of this one, as in
+// containers, have to wait for their own timeouts: only they and the sandbox know how far the connection was.
+//
 // # What is changed on the machine
 //
 // Interfaces, namespaces and one nftables table that carry the node's name, and the forwarding of IPv4,
@@ -47,5 +56,6 @@
 //
 // If a CNI network of the configured name exists its plugins make the interfaces instead. Then reaching the
 // machine, other sandboxes and elsewhere is as that network has it: policies with rules are refused rather
-// than ignored, nothing can be exposed, and there is no gateway.
+// than ignored, nothing can be exposed, and there is no gateway. No connections are ended with a sandbox,
+// since the same address may be another's elsewhere on the machine.
 package network

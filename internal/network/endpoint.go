@@ -199,7 +199,8 @@ func (ep *Endpoint) SetEgress(ctx context.Context, e nex.Egress) error {
 	return nil
 }
 
-// Close removes the sandbox's network. If it fails it may be called again; once it succeeded it does
+// Close removes the sandbox's network, and ends the TCP connections that programs of this machine have with
+// it, but for those of a CNI network. If it fails it may be called again; once it succeeded it does
 // nothing.
 func (ep *Endpoint) Close() error {
 	ep.mu.Lock()
@@ -228,6 +229,7 @@ func (m *Manager) detach(ep *Endpoint) error {
 	if err := removeLink(ep.slot.iface); err != nil {
 		return err
 	}
+	abort(ep.slot.addr, m.log) // now that it can make no new ones
 	if ep.policy != nil {
 		sets := slices.Concat(ep.sets, ep.failed)
 		err := transact(func(c *nftables.Conn) error { return m.table.dismiss(c, ep.slot, sets) })

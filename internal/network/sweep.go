@@ -21,6 +21,8 @@ type leftover struct {
 	slot slot   // without an interface its name is empty
 	// admitted says that the table lets it keep its connections.
 	admitted bool
+	// cut says that its interface is removed and its connections are ended.
+	cut bool
 }
 
 // aliasOf is what an interface says about its sandbox, for a later process to read.
@@ -149,10 +151,15 @@ func (m *Manager) removeLeftover(id string, l leftover) error {
 	if m.cni != nil && l.path != "" {
 		return m.cni.detach(id, l.path)
 	}
-	if l.slot.iface != "" {
+	if l.slot.iface != "" && !l.cut {
 		if err := removeLink(l.slot.iface); err != nil {
 			return err
 		}
+		if l.slot.addr.IsValid() {
+			abort(l.slot.addr, m.log)
+		}
+		l.cut = true // if what follows fails, the address may become another node's
+		m.left[id] = l
 	}
 	if l.admitted {
 		err := transact(func(c *nftables.Conn) error {

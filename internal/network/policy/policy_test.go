@@ -11,11 +11,19 @@ import (
 	"github.com/nex-engine/nex/internal/network/policy"
 )
 
+// rules is nil for none: a list without rules is refused.
+func rules(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Fields(s)
+}
+
 func newPolicy(t testing.TB, nodeAllow, nodeDeny, allow, deny string) *policy.Policy {
 	t.Helper()
 	p, err := policy.New(
-		nex.Egress{Allow: strings.Fields(nodeAllow), Deny: strings.Fields(nodeDeny)},
-		nex.Egress{Allow: strings.Fields(allow), Deny: strings.Fields(deny)},
+		nex.Egress{Allow: rules(nodeAllow), Deny: rules(nodeDeny)},
+		nex.Egress{Allow: rules(allow), Deny: rules(deny)},
 	)
 	if err != nil {
 		t.Fatal(err)
