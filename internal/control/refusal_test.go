@@ -80,12 +80,12 @@ func TestDeployRefusals(t *testing.T) {
 		{
 			name: "memory that is not held", rig: func(r *rig) { r.config.Limits.Missing = "no control groups" },
 			edit: func(d *nex.DeployRequest) { d.MemoryMiB = nex.MinMemoryMiB }, code: nex.CodeUnsupportedLimit,
-			text: "this node cannot hold a workload to memory_mib (no control groups): leave it away, or choose a node with a sandbox",
+			text: "this node cannot hold a workload to memory_mib (no control groups): leave it away, or choose another node",
 		},
 		{
 			name: "egress that is not held", edit: func(d *nex.DeployRequest) { d.Egress = &nex.Egress{Deny: []string{"*"}} },
 			code: nex.CodeUnsupportedLimit,
-			text: "this node cannot hold a workload to egress, because its workloads have no network of their own: leave it away, or choose a node with a sandbox",
+			text: "this node cannot hold a workload to egress, because its workloads have no network of their own: leave it away, or choose another node",
 		},
 		{
 			name: "issuer", rig: func(r *rig) { _, a := pair(r.t, nkeys.CreateAccount); r.config.Verifier.ValidIssuers = []string{a} },

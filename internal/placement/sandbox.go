@@ -47,7 +47,7 @@ func Refuse(a Ask, s Sandboxes) error {
 	case a.CPUs > 0 && !s.Limits.CPUs:
 		return unsupported("cpus")
 	case !a.Egress.IsZero() && !s.Network:
-		return nex.Errorf(nex.CodeUnsupportedLimit, "this node cannot hold a workload to egress, because its workloads have no network of their own: leave it away, or choose a node with a sandbox")
+		return nex.Errorf(nex.CodeUnsupportedLimit, "this node cannot hold a workload to egress, because its workloads have no network of their own: leave it away, or choose another node")
 	}
 	return nil
 }
