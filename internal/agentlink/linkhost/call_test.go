@@ -205,6 +205,11 @@ func TestClosedStream(t *testing.T) {
 				link.Call(agentlink.Trigger{Timeout: time.Hour}, func(a agentlink.Answer) { refused <- a })
 				return len(refused) > 0
 			})
+			select {
+			case <-link.Lost():
+			case <-time.After(nextest.Patience):
+				t.Error("the link to an agent that takes no calls any more is kept")
+			}
 			link.Close()
 			if a := awaitAnswer(t, answers); a.Status != function.StatusFailed || a.Message == "" {
 				t.Errorf("answer = %+v, want status %d and a reason", a, function.StatusFailed)

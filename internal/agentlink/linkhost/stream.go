@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/nex-engine/nex/internal/agentlink"
 )
@@ -42,18 +43,46 @@ func (l *Link) relayNATS(conn net.Conn) {
 	relay(conn, server)
 }
 
-// serveCalls reads answers until the stream ends. An agent has one stream.
+// endWithin is how long an agent may take to end that has closed its stream of calls.
+const endWithin = 5 * time.Second
+
+// serveCalls serves the stream of calls, of which an agent has one, until it ends. What is under way then is
+// answered by who learns how the agent has ended. One that goes on takes no calls any more: it is given up.
 func (l *Link) serveCalls(conn net.Conn) {
 	s := &stream{Stream: agentlink.NewStream(conn, maxWaiting), conn: conn, ended: make(chan struct{})}
-	defer s.Close()
-	defer close(s.ended)
 	if !l.stream.CompareAndSwap(nil, s) {
+		s.Close()
 		return
 	}
-	if _, err := conn.Write([]byte{agentlink.HelloTaken}); err != nil {
-		return // the agent notices
+	err := l.readAnswers(s)
+	if !errors.Is(err, agentlink.ErrMalformed) && l.endsWithin(endWithin) {
+		return
 	}
-	err := s.Receive(func(kind agentlink.Kind, body []byte) {
+	l.host.cfg.Logger.Warn("an agent has ended its stream of calls, or sends what cannot be read, and is given up", "agent", l.id, "error", err)
+	l.nc.Close()
+}
+
+// endsWithin waits for the end of the link, and reports whether it came in time.
+func (l *Link) endsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-l.ctx.Done():
+	case <-l.lost:
+	case <-timer.C:
+		return false
+	}
+	return true
+}
+
+// readAnswers reads answers until the stream ends, and returns why it did.
+func (l *Link) readAnswers(s *stream) error {
+	defer s.Close()
+	defer close(s.ended)
+	if _, err := s.conn.Write([]byte{agentlink.HelloTaken}); err != nil {
+		return err
+	}
+	return s.Receive(func(kind agentlink.Kind, body []byte) {
 		switch kind {
 		case agentlink.KindAnswer:
 			l.answered(body)
@@ -61,11 +90,6 @@ func (l *Link) serveCalls(conn net.Conn) {
 			_ = s.SendSync() // one that cannot be sent has nobody left to read it
 		}
 	})
-	if errors.Is(err, agentlink.ErrMalformed) {
-		l.host.cfg.Logger.Warn("an agent sends what cannot be read and is given up", "agent", l.id, "error", err)
-		l.nc.Close()
-	}
-	// What is under way is answered by who learns how the agent has ended.
 }
 
 // closeStream reads the answers that have arrived, and none that come later. It ends with ctx at the
