@@ -9,8 +9,12 @@ type DeployRequest struct {
 	Description string       `json:"description,omitempty"`
 	Type        WorkloadType `json:"type"`
 	Location    Location     `json:"location"`
-	// Essential services are restarted when they end.
+	// Essential services are restarted when they end: the same as the restart policy always, for nodes
+	// that know no other.
 	Essential bool `json:"essential,omitempty"`
+	// Restart says when a service is started again; empty is always if Essential is set, else never.
+	// Functions always are.
+	Restart RestartPolicy `json:"restart,omitempty"`
 	// WorkloadJWT holds the start claims: see docs/protocol.md.
 	WorkloadJWT string `json:"workload_jwt"`
 	// Environment is base64 of a JSON map of strings, sealed by the sender's xkey to the node's.
@@ -111,6 +115,9 @@ func (r *DeployRequest) check() error {
 		return bad("environment without sender_public_key")
 	case r.SenderPublicKey != "" && !IsXkey(r.SenderPublicKey):
 		return bad("sender_public_key %q is not a public xkey", clip(r.SenderPublicKey))
+	}
+	if err := r.Restart.Check(r.Type, r.Essential); err != nil {
+		return bad("restart: %v", err)
 	}
 	if err := r.checkSandbox(); err != nil {
 		return err

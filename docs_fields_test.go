@@ -38,7 +38,8 @@ var fieldDocs = map[string]fieldDoc{
 	"DeployRequest.target_node":        {"id of the node that the request is for; another one refuses it", "not checked", false},
 	"DeployRequest.argv":               {"the program's arguments, without its name", "none", false},
 	"DeployRequest.description":        {"shown by INFO", "none", false},
-	"DeployRequest.essential":          {"start the program again whenever it ends, until it is stopped", "false", false},
+	"DeployRequest.essential":          {"start the program again whenever it ends, until it is stopped; the same as `restart` `always`, which older nodes do not know", "false", false},
+	"DeployRequest.restart":            {"[when](recovery.md#restart-policies) the service is started again; what contradicts `essential` is refused, and so is anything but `always` for functions", "`always` if `essential` is set or it is a function, else `never`", true},
 	"DeployRequest.environment":        {"the [sealed environment](#environment)", "none", false},
 	"DeployRequest.sender_public_key":  {"public xkey that sealed `environment`; required with it", "none", false},
 	"DeployRequest.jsdomain":           {"JetStream domain of a `nats` location", "that of the node's connection", false},
@@ -156,6 +157,7 @@ var fieldDocs = map[string]fieldDoc{
 	"WorkloadSummary.essential":   {"as it was deployed", "", true},
 	"WorkloadSummary.runtime":     {"since the program was last started: `8m47s`; `0s` while it does not run", "", false},
 	"WorkloadSummary.type":        {"its type", "", false},
+	"WorkloadSummary.restart":     {"the policy that holds", "", true},
 	"WorkloadSummary.hash":        {"sha256 of the artifact in hex; empty before it is known", "", false},
 
 	"LameDuckRequest.jwt": {"[claims](#claims) with the node's id as subject; required by nodes with `valid_issuers`", "none", true},
@@ -176,6 +178,7 @@ var fieldDocs = map[string]fieldDoc{
 	"LogRecord.stream": {"`stdout`, `stderr`, or `nex` for what node and agent say about the workload", "", true},
 	"LogRecord.time":   {"when the line was written", "", true},
 	"LogRecord.seq":    {"counts the lines of one run of a workload from 1; a gap means lost lines", "", true},
+	"LogRecord.run":    {"names the run that `seq` counts in; a line may arrive again after an outage, with the same `run` and `seq`", "", true},
 
 	"Event.specversion":     {"`1.0`", "", false},
 	"Event.id":              {"unique", "", false},

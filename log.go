@@ -26,6 +26,9 @@ type LogRecord struct {
 	Time   time.Time `json:"time,omitzero"`
 	// Seq counts the lines of one run of a workload from 1; a gap means lines were lost on the way.
 	Seq uint64 `json:"seq,omitempty"`
+	// Run names the run of the workload that Seq counts in, so that (Run, Seq) names a line: who has seen
+	// a higher Seq of the run has seen this line. Empty in a node's own log.
+	Run string `json:"run,omitempty"`
 }
 
 // DecodeLogRecord parses a log line.

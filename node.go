@@ -143,6 +143,8 @@ type WorkloadSummary struct {
 	Runtime     string       `json:"runtime"` // since the program was last started: 8m47s
 	Type        WorkloadType `json:"type"`
 	Hash        string       `json:"hash"` // sha256 of the artifact in hex
+	// Restart is the policy that holds; empty from nodes that know none.
+	Restart RestartPolicy `json:"restart,omitempty"`
 }
 
 // LameDuckRequest is the body of LAMEDUCK. It may be empty on a node without valid issuers.

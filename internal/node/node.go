@@ -43,6 +43,9 @@ type Config struct {
 	// WorkloadURL is the NATS server that a native workload uses when it is told no other; empty
 	// means that it is told none.
 	WorkloadURL string
+	// KeepWorkloads leaves the workloads running when the node ends, so that the next node of this data
+	// directory takes them over; otherwise they are stopped.
+	KeepWorkloads bool
 	// Logger is required. What it is given is also published on the node's log subjects.
 	Logger *slog.Logger
 	// Ready is called once, when the node takes requests; optional.
@@ -113,7 +116,7 @@ func (n *node) open(ctx context.Context) error {
 	}
 	n.publisher = control.NewPublisher(n.cfg.Control, n.id, n.cfg.Logger)
 	n.log = slog.New(&teeHandler{Handler: n.cfg.Logger.Handler(), publisher: n.publisher, node: n.id})
-	n.onClose(func() { _ = n.cfg.Control.FlushTimeout(time.Second) }) // so that the last events get out
+	n.onClose(n.publisher.Close) // so that the last events get out
 
 	seen, err := claims.OpenSeen(filepath.Join(n.cfg.DataDir, "claims.seen"))
 	if err != nil {

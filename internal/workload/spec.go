@@ -19,7 +19,8 @@ type Spec struct {
 	Description string
 	Type        nex.WorkloadType
 	Essential   bool
-	Issuer      string // account key that may stop it
+	Restart     nex.RestartPolicy // empty for what Essential and Type say: see its Resolve
+	Issuer      string            // account key that may stop it
 	Location    nex.Location
 	JSDomain    string
 	Digest      string // sha256 the artifact must have; empty when it need not be verified
@@ -55,7 +56,7 @@ type Status struct {
 
 // moves are the changes of state there are.
 var moves = map[nex.State][]nex.State{
-	"":                  {nex.StateStarting},
+	"":                  {nex.StateStarting, nex.StateRunning, nex.StateRestarting, nex.StateFailed, nex.StateStopping}, // of an earlier node process all but the first
 	nex.StateStarting:   {nex.StateRunning, nex.StateFailed, nex.StateStopping},
 	nex.StateRunning:    {nex.StateRestarting, nex.StateCompleted, nex.StateFailed, nex.StateStopping},
 	nex.StateRestarting: {nex.StateRunning, nex.StateRestarting, nex.StateFailed, nex.StateStopping},
