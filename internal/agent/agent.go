@@ -157,3 +157,6 @@ func isClosed(c <-chan struct{}) bool {
 		return false
 	}
 }
+
+// LogsHeard implements agentlink.Handler.
+func (a *agent) LogsHeard(agentlink.LogsHeard) {}

@@ -23,8 +23,8 @@ func (c *Conn) opened() *calls {
 	return c.calls
 }
 
-// openCalls lets the node call h, unless it can already.
-func (c *Conn) openCalls(h Handler) error {
+// OpenCalls lets the node call h, unless it can already. A Deploy of a function does so by itself.
+func (c *Conn) OpenCalls(h Handler) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls != nil {

@@ -82,6 +82,7 @@ func (c *Conn) Lost() <-chan struct{} { return c.lost }
 
 // Handshake introduces the agent. It returns when the node has accepted it.
 func (c *Conn) Handshake(ctx context.Context, h Handshake) (HandshakeReply, error) {
+	h.Protocol = Protocol
 	msg, err := c.nc.RequestWithContext(ctx, HandshakeSubject(c.id), Encode(h))
 	if err != nil {
 		return HandshakeReply{}, fmt.Errorf("shake hands with node: %w", err)
@@ -101,6 +102,12 @@ func (c *Conn) Exited(ctx context.Context, exit nex.Exit) error {
 // order, and before an Exited that is sent after them.
 func (c *Conn) Logs(records []nex.LogRecord) error {
 	return c.nc.Publish(LogsSubject(c.id), Encode(records))
+}
+
+// History sends log records that an earlier node process has heard. It does not wait for them to arrive;
+// what is sent later arrives later.
+func (c *Conn) History(records []nex.LogRecord) error {
+	return c.nc.Publish(HistorySubject(c.id), Encode(records))
 }
 
 // Usage tells the node what the agent uses. It does not wait for that to arrive.
@@ -140,6 +147,8 @@ const maxHostRequest = 5 * time.Minute
 type Handler interface {
 	Deploy(Deploy) DeployReply
 	Undeploy(Undeploy) Exited
+	// LogsHeard is told that the node has log records. It must not block.
+	LogsHeard(LogsHeard)
 	// Trigger starts a call and must not block: further ones wait for it to return. It calls answer
 	// once, from any goroutine, at any time.
 	Trigger(t Trigger, answer func(Answer))
@@ -164,7 +173,7 @@ func (c *Conn) Serve(h Handler) error {
 	err := subscribe(DeploySubject(c.id), func(body []byte) []byte {
 		d, err := Decode[Deploy](body)
 		if err == nil && d.Function != nil {
-			err = c.openCalls(h)
+			err = c.OpenCalls(h)
 		}
 		if err != nil {
 			return Encode(DeployReply{Error: err.Error(), Code: nex.CodeInternal})
@@ -185,6 +194,14 @@ func (c *Conn) Serve(h Handler) error {
 	})
 	if err != nil {
 		return err
+	}
+	_, err = c.nc.Subscribe(LogsHeardSubject(c.id), func(m *nats.Msg) {
+		if heard, err := Decode[LogsHeard](m.Data); err == nil {
+			h.LogsHeard(heard)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", LogsHeardSubject(c.id), err)
 	}
 	return subscribe(PingSubject(c.id), func([]byte) []byte { return nil })
 }

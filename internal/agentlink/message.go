@@ -8,6 +8,10 @@ import (
 	nex "github.com/nex-engine/nex"
 )
 
+// Protocol is the version of what node and agent say to each other. A node takes an agent over from an
+// earlier process, which may have been of another version of Nex, only if both speak the same.
+const Protocol = 1
+
 // MaxMessageBytes bounds a message in either direction.
 const MaxMessageBytes = 2 << 20
 
@@ -22,16 +26,33 @@ type Bootstrap struct {
 	// LinkDir is the directory of the socket, as the agent sees it, and Token what is said there first.
 	LinkDir string `json:"link_dir"`
 	Token   string `json:"token"`
+	// OrphanTimeout is for how long an agent that has a workload goes on without its node; 0 means for ever.
+	OrphanTimeout time.Duration `json:"orphan_timeout_ns,omitempty"`
 }
 
-// Handshake is the first message of an agent.
+// Handshake is the first message of an agent on each connection.
 type Handshake struct {
 	AgentID string `json:"agent_id"`
+	// Protocol is [Protocol], of the agent.
+	Protocol int `json:"protocol"`
 	Version string `json:"version"`
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
 	// Types are the workload types that the agent can run.
 	Types []nex.WorkloadType `json:"types"`
+	// Held is set by an agent that has lost its link and comes back with its workload.
+	Held *Held `json:"held,omitempty"`
+}
+
+// Held is the workload that an agent has kept while it was without a node. It has been started, whether or
+// not the node has heard the answer to its Deploy; one that was being started when the link was lost comes
+// back when that has succeeded.
+type Held struct {
+	WorkloadID string `json:"workload_id"`
+	// PID is as in the DeployReply.
+	PID int `json:"pid"`
+	// Exit is how the workload ended meanwhile; nil while it runs. It is told by an Exited besides.
+	Exit *nex.Exit `json:"exit,omitempty"`
 }
 
 // HandshakeReply accepts an agent.
@@ -111,6 +132,11 @@ type Undeploy struct {
 // Exited says how the program ended and that nothing of its process tree is left.
 type Exited struct {
 	Exit nex.Exit `json:"exit"`
+}
+
+// LogsHeard says that the agent need not keep the log records up to the one with Seq any longer.
+type LogsHeard struct {
+	Seq uint64 `json:"seq"`
 }
 
 // Usage says how much memory the agent of a function uses.

@@ -3,7 +3,6 @@ package agentlink
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"time"
@@ -11,9 +10,16 @@ import (
 
 // SocketName is the unix socket in the directory of an agent's link.
 //
-// Who connects says hello first: one byte for what the connection is for, then the token of the
-// Bootstrap. The node answers a connection for calls with one byte, HelloTaken, when calls can come, and one
-// for compiled code when that can.
+// A connection begins with a hello, in which both ends prove that they know the token of the Bootstrap, without
+// telling it: who else can make a socket in that directory while the node is away gets nothing from an agent.
+//
+//	agent → node   what the connection is for, one byte; a nonce
+//	node → agent   a nonce; the node's proof
+//	agent → node   the agent's proof
+//
+// A proof is the HMAC-SHA256, with the token as its key, of the name of the end that proves, what the connection
+// is for, and both nonces. Then the node answers a connection for calls with one byte, HelloTaken, when calls can
+// come, and one for compiled code when that can.
 const SocketName = "link.sock"
 
 // What a connection is for.
@@ -29,9 +35,6 @@ const TokenBytes = 26
 
 // HelloTaken is the node's answer to the hello of a connection for calls, or for compiled code.
 const HelloTaken byte = '+'
-
-// helloTimeout bounds what both ends need for the hello.
-const helloTimeout = 5 * time.Second
 
 // maxSocketPath is how long the path of a unix socket may be on every system.
 const maxSocketPath = 103
@@ -51,17 +54,6 @@ func ListenSocket(dir string) (*net.UnixListener, error) {
 	return l, err
 }
 
-// AcceptHello reads the hello of a connection that was accepted.
-func AcceptHello(conn net.Conn) (purpose byte, token string, err error) {
-	var hello [1 + TokenBytes]byte
-	_ = conn.SetReadDeadline(time.Now().Add(helloTimeout)) // on a connection that is gone reading fails
-	if _, err := io.ReadFull(conn, hello[:]); err != nil {
-		return 0, "", err
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	return hello[0], string(hello[1:]), nil
-}
-
 // connect connects to the socket of the bootstrap document for a purpose.
 func connect(b Bootstrap, purpose byte) (net.Conn, error) {
 	if len(b.Token) != TokenBytes {
@@ -76,7 +68,7 @@ func connect(b Bootstrap, purpose byte) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Write(append([]byte{purpose}, b.Token...)); err != nil {
+	if err := SayHello(conn, purpose, b.Token); err != nil {
 		conn.Close()
 		return nil, err
 	}

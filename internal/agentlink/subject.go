@@ -11,6 +11,12 @@ func ExitedSubject(id string) string { return "hostint." + id + ".events.exited"
 // LogsSubject carries batches of log records.
 func LogsSubject(id string) string { return "hostint." + id + ".logs" }
 
+// HistorySubject carries batches of log records that an earlier node process has heard.
+func HistorySubject(id string) string { return "hostint." + id + ".logs.history" }
+
+// LogsHeardSubject carries LogsHeard messages.
+func LogsHeardSubject(id string) string { return "agentint." + id + ".logsheard" }
+
 // DeploySubject carries Deploy requests.
 func DeploySubject(id string) string { return "agentint." + id + ".deploy" }
 

@@ -14,6 +14,8 @@ import (
 const (
 	maxReason  = 4 << 10
 	maxSignal  = 32
+	maxName    = 64 // of versions, systems, types, and ids
+	maxTypes   = 16
 	maxRecords = 4096 // in one message; an agent of ours sends far fewer
 )
 
@@ -21,24 +23,37 @@ const (
 func hearHandshake(id string, body []byte) (agentlink.Handshake, error) {
 	h, err := agentlink.Decode[agentlink.Handshake](body)
 	if err == nil && h.AgentID != id {
-		err = fmt.Errorf("it names agent %q", clip(h.AgentID, maxSignal))
+		err = fmt.Errorf("it names agent %q", clip(h.AgentID, maxName))
+	}
+	h.Version, h.OS, h.Arch = clip(h.Version, maxName), clip(h.OS, maxName), clip(h.Arch, maxName)
+	h.Types = h.Types[:min(len(h.Types), maxTypes)]
+	for i, t := range h.Types {
+		h.Types[i] = nex.WorkloadType(clip(string(t), maxName))
+	}
+	if held := h.Held; held != nil {
+		held.WorkloadID = clip(held.WorkloadID, maxName)
+		if held.Exit != nil {
+			held.Exit.Signal = clip(held.Exit.Signal, maxSignal)
+		}
 	}
 	return h, err
 }
 
-// hearLogs decodes log records, whose lines are then no longer than they may be.
-func hearLogs(body []byte) ([]nex.LogRecord, error) {
+// hearLogs decodes log records of the agent with the id, whose lines are then no longer than they may be, and
+// returns their highest Seq.
+func hearLogs(id string, body []byte) (_ []nex.LogRecord, seq uint64, _ error) {
 	records, err := agentlink.Decode[[]nex.LogRecord](body)
 	records = records[:min(len(records), maxRecords)]
 	for i := range records {
 		r := &records[i]
-		r.ID = "" // the node knows whose agent it is
+		seq = max(seq, r.Seq)
+		r.ID, r.Run = "", id // the node knows whose agent it is
 		r.Text = clip(r.Text, nex.MaxLogLine)
 		if r.Stream != nex.StreamStdout && r.Stream != nex.StreamStderr && r.Stream != nex.StreamNex {
 			r.Stream = ""
 		}
 	}
-	return records, err
+	return records, seq, err
 }
 
 // hearExited decodes how a program ended.

@@ -24,12 +24,14 @@ type Link struct {
 	host   *Host
 	seat   *seat
 	seed   string
+	known  bool // it has had a link to an earlier process
 	socket *socket
 	closed sync.Once
 	lost   chan struct{} // closed with nc
 
 	shook  chan agentlink.Handshake // has room for the one handshake
 	events atomic.Pointer[Events]
+	acks   acks
 	calls  calls
 	stream atomic.Pointer[stream] // nil before the agent has opened one
 	frames agentlink.Frames
@@ -54,7 +56,16 @@ type Link struct {
 // Events is what an agent tells about its workload. The functions are required; they are called
 // from one goroutine at a time, in the order in which the agent spoke, and must not block for long.
 type Events struct {
-	Logs   func([]nex.LogRecord)
+	// Logs is given log records, whose Run is the agent's id. Those of the history were given to an earlier
+	// node process, and come before all others; they are to be kept, and not to be published again. The slice
+	// is valid during the call only.
+	Logs func(records []nex.LogRecord, history bool)
+	// Heard has f called, once, from any goroutine, when the agent need not keep the records any longer that
+	// Logs has been given so far, because they cannot be lost with the node. It does not wait. There is never
+	// more than one f of a Link that waits to be called. Nil means at once.
+	Heard func(f func())
+	// Exited is told how the workload ended. It may be told again, by an agent that does not know that it was
+	// heard.
 	Exited func(nex.Exit)
 	// Usage is told what the agent of a function uses; nil for programs.
 	Usage func(agentlink.Usage)
@@ -80,17 +91,25 @@ func (l *Link) Dir() string { return l.socket.dir }
 // Bootstrap is the document for the agent; it holds its secret key. The agent sees Dir at dir; an empty
 // one means at the same path. Without the host's network it connects by the socket alone.
 func (l *Link) Bootstrap(dir string, hostNetwork bool) []byte {
-	b := agentlink.Bootstrap{AgentID: l.id, Seed: l.seed, LinkDir: cmp.Or(dir, l.Dir()), Token: l.socket.token}
+	b := agentlink.Bootstrap{
+		AgentID: l.id, Seed: l.seed, LinkDir: cmp.Or(dir, l.Dir()), Token: l.socket.token,
+		OrphanTimeout: l.host.cfg.OrphanTimeout,
+	}
 	if hostNetwork {
 		b.URL = l.host.URL()
 	}
 	return agentlink.Encode(b)
 }
 
-// Handshake waits until the agent has introduced itself. Call it once.
+// Handshake waits until the agent has introduced itself. It fails for one that speaks another
+// [agentlink.Protocol], or that has a workload although it is new, or none although it was let in again. Call
+// it once.
 func (l *Link) Handshake(ctx context.Context) (agentlink.Handshake, error) {
 	select {
 	case h := <-l.shook:
+		if err := l.refuses(h); err != nil {
+			return agentlink.Handshake{}, fmt.Errorf("handshake of agent %s: %w", l.id, err)
+		}
 		return h, nil
 	case <-ctx.Done():
 		return agentlink.Handshake{}, fmt.Errorf("wait for handshake of agent %s: %w", l.id, context.Cause(ctx))
@@ -146,12 +165,18 @@ func (l *Link) Lost() <-chan struct{} { return l.lost }
 
 // Close tells Events what has arrived, then cuts the agent off and forgets its keys. Only the first
 // call counts.
-func (l *Link) Close() {
+func (l *Link) Close() { l.end(true) }
+
+// end ends the link: for good, or so that the agent can come back to a later process.
+func (l *Link) end(forGood bool) {
 	l.closed.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), catchUpTimeout)
 		defer cancel()
-		_ = l.CatchUp(ctx) // it fails when there is nothing to wait for, or no use in it
+		if forGood {
+			_ = l.CatchUp(ctx) // it fails when there is nothing to wait for, or no use in it
+		}
 		l.events.Store(nil)
+		l.acks.close()
 		l.servingMu.Lock()
 		l.cancel()
 		l.servingMu.Unlock()
@@ -160,11 +185,12 @@ func (l *Link) Close() {
 		l.calls.abandon(l.gone())
 		l.serving.Wait()
 		l.host.users.dismiss(l.seat)
-		if l.socket == nil {
-			return
+		if l.socket != nil {
+			l.socket.close()
 		}
-		if err := l.socket.close(); err != nil {
-			l.host.cfg.Logger.Warn("socket of an agent not removed", "agent", l.id, "error", err)
+		if forGood {
+			l.host.remove(l.Dir())
+			l.host.forget(l.id)
 		}
 	})
 }

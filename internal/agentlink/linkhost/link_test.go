@@ -51,7 +51,7 @@ func dial(t testing.TB, h *handler) (*linkhost.Link, *agentlink.Conn) {
 }
 
 // ignored is for what an agent says that a test does not look at.
-var ignored = linkhost.Events{Logs: func([]nex.LogRecord) {}, Exited: func(nex.Exit) {}}
+var ignored = linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) {}}
 
 func TestHandshake(t *testing.T) {
 	t.Parallel()
@@ -237,7 +237,7 @@ func TestEventsComeInOrder(t *testing.T) {
 	var said []string // by one goroutine at a time: the race detector sees if that does not hold
 	done := make(chan struct{})
 	_, err := link.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{
-		Logs: func(records []nex.LogRecord) {
+		Logs: func(records []nex.LogRecord, _ bool) {
 			for _, r := range records {
 				said = append(said, r.Text)
 			}
@@ -284,7 +284,7 @@ func TestWhatIsSaidBeforeDeployIsNotHeard(t *testing.T) {
 		t.Error("an end was acknowledged that nobody heard of")
 	}
 	heard := make(chan []nex.LogRecord, 1)
-	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{Logs: func(r []nex.LogRecord) { heard <- r }, Exited: ignored.Exited}); err != nil {
+	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{Logs: func(r []nex.LogRecord, _ bool) { heard <- r }, Exited: ignored.Exited}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Logs([]nex.LogRecord{{Text: "in time"}}); err != nil {
@@ -310,7 +310,7 @@ func TestMalformedMessagesAreIgnored(t *testing.T) {
 	}
 	heard := make(chan string, 1)
 	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{
-		Logs:   func(r []nex.LogRecord) { heard <- r[0].Text },
+		Logs:   func(r []nex.LogRecord, _ bool) { heard <- r[0].Text },
 		Exited: func(e nex.Exit) { heard <- e.String() },
 	}); err != nil {
 		t.Fatal(err)
@@ -347,7 +347,7 @@ func TestCloseTellsWhatHasArrived(t *testing.T) {
 	conn <- c
 	heard, stopped := 0, make(chan struct{})
 	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{
-		Logs: func(r []nex.LogRecord) {
+		Logs: func(r []nex.LogRecord, _ bool) {
 			<-stopped
 			heard += len(r)
 		},
@@ -371,7 +371,7 @@ func TestCloseWaitsForNobody(t *testing.T) {
 	stuck, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{
-		Logs: func([]nex.LogRecord) {
+		Logs: func([]nex.LogRecord, bool) {
 			close(stuck)
 			<-release
 		},

@@ -32,12 +32,9 @@ func (l *Link) receive(m *nats.Msg) {
 	case agentlink.HandshakeSubject(l.id):
 		l.handshake(m)
 	case agentlink.LogsSubject(l.id):
-		records, err := hearLogs(m.Data)
-		if err != nil {
-			l.warn("ignored malformed log lines", err)
-		} else if e := l.events.Load(); e != nil {
-			e.Logs(records)
-		}
+		l.hearLogs(m, false)
+	case agentlink.HistorySubject(l.id):
+		l.hearLogs(m, true)
 	case agentlink.ExitedSubject(l.id):
 		exit, err := hearExited(m.Data)
 		if err != nil {
@@ -62,19 +59,55 @@ func (l *Link) receive(m *nats.Msg) {
 	}
 }
 
-// handshake takes the first handshake that is in order.
+// hearLogs takes log records.
+func (l *Link) hearLogs(m *nats.Msg, history bool) {
+	records, seq, err := hearLogs(l.id, m.Data)
+	if err != nil {
+		l.warn("ignored malformed log lines", err)
+		return
+	}
+	e := l.events.Load()
+	if e == nil || history && !l.known {
+		return
+	}
+	e.Logs(records, history)
+	if !history {
+		l.gaveLogs(seq)
+	}
+}
+
+// handshake takes the first handshake that is in order. An agent that comes back with its workload while this
+// process has not lost it cannot be trusted to have kept what was under way: it is given up.
 func (l *Link) handshake(m *nats.Msg) {
 	h, err := hearHandshake(l.id, m.Data)
 	switch {
 	case err != nil:
 		l.warn("refused a malformed agent handshake", err)
+	case l.greeted && h.Held != nil:
+		l.host.cfg.Logger.Warn("an agent has lost its link and is given up", "agent", l.id)
+		l.nc.Close()
 	case l.greeted:
 		l.warn("refused an agent handshake", errors.New("it is the agent's second"))
 	default:
 		l.greeted = true
+		if l.refuses(h) == nil {
+			_ = m.Respond(agentlink.Encode(agentlink.HandshakeReply{NodeID: l.host.cfg.NodeID}))
+		}
 		l.shook <- h
-		_ = m.Respond(agentlink.Encode(agentlink.HandshakeReply{NodeID: l.host.cfg.NodeID}))
 	}
+}
+
+// refuses says why the link is not for an agent that introduces itself so.
+func (l *Link) refuses(h agentlink.Handshake) error {
+	switch {
+	case h.Protocol != agentlink.Protocol:
+		return fmt.Errorf("it speaks version %d of the agent link, and this node version %d", h.Protocol, agentlink.Protocol)
+	case l.known && h.Held == nil:
+		return errors.New("it has no workload any more")
+	case !l.known && h.Held != nil:
+		return errors.New("it has a workload that this node has not given it")
+	}
+	return nil
 }
 
 // warn logs what is wrong with an agent, once: an agent cannot fill the node's log.

@@ -1,11 +1,10 @@
 package linkhost
 
 import (
-	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,8 +14,8 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 )
 
-// makeDir makes the directory for sockets, empty. Each is in a directory of its own, which anybody may
-// enter who can enter this one: only the node's user. What it holds was left by an earlier process.
+// makeDir makes the directory for sockets, unless it is there. Each is in a directory of its own, which
+// anybody may enter who can enter this one: only the node's user.
 func makeDir(dir string) (string, error) {
 	if dir == "" {
 		made, err := os.MkdirTemp("", "nex-")
@@ -25,13 +24,26 @@ func makeDir(dir string) (string, error) {
 		}
 		return made, nil
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return "", fmt.Errorf("remove the sockets of an earlier process: %w", err)
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		err = checkDir(dir)
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err == nil {
+		err = os.Chmod(dir, 0o700)
+	}
+	if err != nil {
 		return "", fmt.Errorf("make directory for the sockets of agents: %w", err)
 	}
 	return dir, nil
+}
+
+// checkDir fails unless there is a directory, and no link to one.
+func checkDir(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", path)
+	}
+	return err
 }
 
 // maxSocketConnections bounds the connections of one agent by its socket.
@@ -52,23 +64,47 @@ type socket struct {
 	closed bool
 }
 
-// listenSocket makes the directory and the socket; serve is called with each connection whose token is
-// right, in a goroutine of its own, and closes it.
-func listenSocket(dir string, serve func(purpose byte, conn net.Conn)) (_ *socket, err error) {
-	s := &socket{dir: dir, token: rand.Text(), serve: serve, closing: make(chan struct{}), conns: make(map[net.Conn]bool)}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, err
-	}
-	if s.listener, err = agentlink.ListenSocket(dir); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	// In a sandbox the agent may be another user than the node is.
-	if err = errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Join(dir, agentlink.SocketName), 0o666)); err != nil {
-		s.listener.Close()
-		return nil, errors.Join(err, os.RemoveAll(dir))
+// listenSocket makes the directory, or uses the one that is there, and the socket; serve is called with each
+// connection whose token is right, in a goroutine of its own, and closes it.
+func listenSocket(dir, token string, there bool, serve func(purpose byte, conn net.Conn)) (*socket, error) {
+	s := &socket{dir: dir, token: token, serve: serve, closing: make(chan struct{}), conns: make(map[net.Conn]bool)}
+	if there {
+		if err := s.listenAgain(); err != nil {
+			return nil, err // what is there remains for Sweep
+		}
+	} else {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return nil, err
+		}
+		if err := s.listen(); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
 	}
 	s.served.Go(s.accept)
 	return s, nil
+}
+
+// listenAgain makes the socket in place of that of an earlier process.
+func (s *socket) listenAgain() error {
+	if err := checkDir(s.dir); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, agentlink.SocketName)); err != nil {
+		return err
+	}
+	return s.listen()
+}
+
+// listen makes the socket.
+func (s *socket) listen() (err error) {
+	if s.listener, err = agentlink.ListenSocket(s.dir); err != nil {
+		return err
+	}
+	// In a sandbox the agent may be another user than the node is.
+	if err = errors.Join(os.Chmod(s.dir, 0o755), os.Chmod(filepath.Join(s.dir, agentlink.SocketName), 0o666)); err != nil {
+		s.listener.Close()
+	}
+	return err
 }
 
 func (s *socket) accept() {
@@ -111,8 +147,8 @@ func (s *socket) pause() bool {
 
 // greet finds out what a connection is for.
 func (s *socket) greet(conn net.Conn) {
-	purpose, token, err := agentlink.AcceptHello(conn)
-	if err != nil || subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 0 {
+	purpose, err := agentlink.AcceptHello(conn, s.token)
+	if err != nil {
 		conn.Close()
 		return
 	}
@@ -136,8 +172,8 @@ func (s *socket) leave(conn net.Conn) {
 	delete(s.conns, conn)
 }
 
-// close ends all connections and removes the directory.
-func (s *socket) close() error {
+// close ends all connections. It leaves the directory.
+func (s *socket) close() {
 	s.mu.Lock()
 	s.closed = true
 	close(s.closing)
@@ -147,7 +183,6 @@ func (s *socket) close() error {
 	s.mu.Unlock()
 	s.listener.Close()
 	s.served.Wait()
-	return os.RemoveAll(s.dir)
 }
 
 // relay carries bytes between two connections until one of them ends, and closes both.

@@ -2,7 +2,6 @@ package linkhost
 
 import (
 	"encoding/base64"
-	"fmt"
 	"math"
 	"strconv"
 	"sync"
@@ -38,28 +37,6 @@ type users struct {
 type seat struct {
 	account     *server.Account
 	agent, node string // nkey public keys
-}
-
-// key is an nkey user's.
-type key struct {
-	pair         nkeys.KeyPair
-	public, seed string
-}
-
-func newKey() (key, error) {
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		return key{}, fmt.Errorf("create nkey: %w", err)
-	}
-	public, err := pair.PublicKey()
-	if err != nil {
-		return key{}, fmt.Errorf("read nkey: %w", err)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		return key{}, fmt.Errorf("read nkey: %w", err)
-	}
-	return key{pair, public, string(seed)}, nil
 }
 
 func newUsers() *users { return &users{byKey: make(map[string]*server.User)} }

@@ -68,3 +68,5 @@ func (h handler) Trigger(t agentlink.Trigger, answer func(agentlink.Answer)) {
 	}
 	answer(agentlink.Answer{Header: t.Header, Payload: t.Payload})
 }
+
+func (handler) LogsHeard(agentlink.LogsHeard) {}

@@ -139,7 +139,7 @@ func (a *agent) begin(ctx context.Context, d agentlink.Deploy) agentlink.DeployR
 	a.n.Helper()
 	d.WorkloadID, d.Name, d.Namespace = "workload", "name", "default"
 	reply, err := a.link.Deploy(ctx, d, linkhost.Events{
-		Logs: func(list []nex.LogRecord) {
+		Logs: func(list []nex.LogRecord, _ bool) {
 			for _, r := range list {
 				a.logs <- r
 			}
