@@ -35,11 +35,19 @@ func (m *Manager) Create(id string, l sandbox.Limits) (*Group, error) {
 	return g, g.Set(l)
 }
 
+// Adopt returns a group that holds nobody.
+func (m *Manager) Adopt(id string, _ sandbox.Limits) (*Group, error) {
+	return m.Create(id, sandbox.Limits{})
+}
+
 // Sweep finds nothing.
 func (*Manager) Sweep(context.Context) (int, error) { return 0, nil }
 
 // Close does nothing.
 func (*Manager) Close() error { return nil }
+
+// Leave does nothing.
+func (*Manager) Leave() error { return nil }
 
 // Group holds nobody.
 type Group struct{}

@@ -14,6 +14,9 @@
 //	err = group.Kill(ctx)        // nothing is left in it
 //	err = group.Remove(ctx)
 //
+// A node that ends and leaves its sandboxes running calls [Manager.Leave]; the next one takes their groups over by
+// [Manager.Adopt], and removes the others by [Manager.Sweep].
+//
 // Where groups cannot be made, because the system has none or the node lacks the rights, everything
 // works but nothing is bounded: [Manager.Limits] is empty and says why, a Group without limits holds
 // nobody, and one that is asked for limits is refused.
@@ -25,5 +28,5 @@
 // again (memory together with swap, processes), leave things half changed on an error, wait for the
 // freezer without an end, and cannot put the calling thread alone into a group the cheap way.
 //
-// All is safe for concurrent use, but that nothing else may be called on a Manager with its Close or after.
+// All is safe for concurrent use, but that nothing else may be called on a Manager with its Close or Leave, or after.
 package cgroup

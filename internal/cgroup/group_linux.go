@@ -18,6 +18,7 @@ type Group struct {
 	// mu is held while a thread of ours may be in the group, and while limits are changed.
 	mu     sync.Mutex
 	limits sandbox.Limits
+	unsure bool // the limits are what another node said, which may have been killed before they were so
 	ended  bool // nothing is started in it any more
 }
 
@@ -51,7 +52,7 @@ func (g *Group) Set(l sandbox.Limits) error {
 	if err := g.change(g.limits, l); err != nil {
 		return fmt.Errorf("set limits of control group %s: %w", g.id, err)
 	}
-	g.limits = l
+	g.limits, g.unsure = l, false
 	return nil
 }
 

@@ -41,7 +41,7 @@ func (g *Group) change(from, to sandbox.Limits) error {
 		g.swapFirst(next)
 	}
 	for i, s := range next {
-		if s == now[i] {
+		if s == now[i] && !g.unsure {
 			continue
 		}
 		err := g.m.files.write(s.path, s.value)
@@ -50,7 +50,7 @@ func (g *Group) change(from, to sandbox.Limits) error {
 		}
 		failed := []error{refused(s, err)}
 		for ; i >= 0; i-- {
-			if next[i] != now[i] {
+			if next[i] != now[i] || g.unsure {
 				failed = append(failed, g.m.files.write(now[i].path, now[i].value))
 			}
 		}

@@ -31,8 +31,12 @@ type Manager struct {
 	files  files
 	aside  string // where this process was moved to; empty if it was not
 
+	// earlier are the groups that earlier nodes have left, by id.
+	earlier func() (map[string][]part, error)
+
 	mu     sync.Mutex
 	groups map[string]bool // by id: those that are not removed yet
+	others []string        // the groups of earlier nodes that adopted groups are in
 }
 
 // files is how groups are made, changed and removed; a test plays it.
@@ -65,6 +69,7 @@ func open(c Config, f files) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{prefix: c.Prefix, log: c.Logger, files: f, groups: map[string]bool{}}
+	m.earlier = sync.OnceValues(m.lookEarlier)
 	all, self, err := m.look()
 	if err != nil {
 		m.limits.Missing = fmt.Sprintf("control groups cannot be used: %v", err)
@@ -170,7 +175,7 @@ func (m *Manager) Create(id string, l sandbox.Limits) (_ *Group, err error) {
 		return nil, err
 	}
 	if m == nil {
-		m = &Manager{limits: m.Limits(), groups: map[string]bool{}}
+		m = none(m.Limits())
 	}
 	g := &Group{m: m, id: id}
 	if err := m.take(id); err != nil {
@@ -218,10 +223,14 @@ func (m *Manager) Close() error {
 }
 
 func (m *Manager) undo() error {
-	var failed []error
+	parents := m.others
 	for _, h := range m.trees {
-		if err := m.files.rmdir(h.parent); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = append(failed, fmt.Errorf("remove control group %s: %w", h.parent, err))
+		parents = append(parents, h.parent)
+	}
+	var failed []error
+	for _, dir := range parents {
+		if err := m.files.rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, fmt.Errorf("remove control group %s: %w", dir, err))
 		}
 	}
 	m.trees = nil

@@ -12,14 +12,14 @@ import (
 )
 
 // Sweep kills and removes the groups that an earlier Manager with the same Prefix has left, wherever it
-// was started, and nothing else; it returns how many there were. It goes on with the others when it
+// was started, and that were not adopted, and nothing else; it returns how many there were. It goes on with the others when it
 // fails at one, and the error then tells of each.
 func (m *Manager) Sweep(ctx context.Context) (int, error) {
 	if m == nil || len(m.trees) == 0 {
 		return 0, nil
 	}
 	var failed []error
-	left, parents, err := m.leftovers()
+	left, parents, err := m.leftovers(m.owns)
 	if err != nil {
 		failed = append(failed, fmt.Errorf("look for left control groups: %w", err))
 	}
@@ -32,12 +32,22 @@ func (m *Manager) Sweep(ctx context.Context) (int, error) {
 		swept++
 	}
 	for _, dir := range parents {
+		if m.adoptedIn(dir) {
+			continue
+		}
 		// One that another process has just made use of is not left.
 		if err := m.files.rmdir(dir); err != nil && gone(err) != nil && len(failed) == 0 {
 			failed = append(failed, fmt.Errorf("remove left control group %s: %w", dir, err))
 		}
 	}
 	return swept, errors.Join(failed...)
+}
+
+// adoptedIn reports whether an adopted group was found in the group of an earlier node.
+func (m *Manager) adoptedIn(parent string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.others, parent)
 }
 
 // sweepTimeout is how long one group may take: one that cannot be ended must not use up the time for the others.
@@ -52,9 +62,16 @@ func (g *Group) sweep(ctx context.Context) error {
 	return g.Remove(ctx)
 }
 
-// leftovers finds the groups with our prefix that this Manager has not made, and the groups of nodes
+// owns reports whether a group is one that this Manager has made or adopted.
+func (m *Manager) owns(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.groups[id]
+}
+
+// leftovers finds the groups with our prefix but for those to leave out, and the groups of nodes
 // that they were in, as far as these are not its own. With an error it returns what it has found.
-func (m *Manager) leftovers() (left []*Group, parents []string, err error) {
+func (m *Manager) leftovers(without func(id string) bool) (left []*Group, parents []string, err error) {
 	var failed []error
 	byID := map[string]*Group{}
 	for _, h := range m.trees {
@@ -76,7 +93,7 @@ func (m *Manager) leftovers() (left []*Group, parents []string, err error) {
 			if path != h.parent {
 				parents = append(parents, path)
 			}
-			failed = append(failed, m.collect(byID, h, path))
+			failed = append(failed, m.collect(byID, h, path, without))
 			return filepath.SkipDir
 		})
 	}
@@ -96,16 +113,14 @@ func (m *Manager) isAside(path string) bool {
 }
 
 // collect adds the groups in the group of a node.
-func (m *Manager) collect(byID map[string]*Group, h *hierarchy, parent string) error {
+func (m *Manager) collect(byID map[string]*Group, h *hierarchy, parent string, without func(id string) bool) error {
 	children, err := os.ReadDir(parent)
 	if err != nil {
 		return gone(err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, c := range children {
 		id := c.Name()
-		if !c.IsDir() || m.groups[id] {
+		if !c.IsDir() || without(id) {
 			continue
 		}
 		g := byID[id]

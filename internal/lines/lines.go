@@ -1,4 +1,4 @@
-// Package lines cuts what an agent prints into lines.
+// Package lines cuts what an agent prints into lines, and prints them at the other end.
 package lines
 
 import (

@@ -14,6 +14,9 @@
 //
 // A process is told from another that got its number later by its start time ([Identity]).
 //
+// A tree that was started with [Outlive] can be taken over by another process when the one that started it has
+// ended ([Adopt]); the end of any process can be waited for ([Watch]).
+//
 // The agent's use of the package:
 //
 //	proctree.SetSubreaper()            // once, first thing: double-forked programs come to us

@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+
+	nex "github.com/nex-engine/nex"
 )
 
 // Tree is a started program and all that it starts. It is safe for concurrent use.
 type Tree struct {
-	cmd     *exec.Cmd
+	cmd     *exec.Cmd // nil: it was adopted
 	root    Identity
 	options options
 	exited  chan struct{}
@@ -19,6 +21,7 @@ type Tree struct {
 
 	mu     sync.Mutex
 	reaped bool // the root's pid may belong to somebody else
+	exit   nex.Exit
 	holder
 }
 
@@ -124,7 +127,18 @@ func (t *Tree) reap() error {
 	t.mu.Lock()
 	t.reaped = true
 	t.mu.Unlock()
-	return t.cmd.Wait()
+	err := t.cmd.Wait()
+	t.mu.Lock()
+	t.exit = ExitOf(t.cmd.ProcessState)
+	t.mu.Unlock()
+	return err
+}
+
+// Exit is how the root has ended, once Wait has returned: code -1 without a signal if nobody knows.
+func (t *Tree) Exit() nex.Exit {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.exit
 }
 
 // Signal sends a signal to the root's process group: on unix also when the root itself has ended,

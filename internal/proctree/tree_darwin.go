@@ -25,9 +25,7 @@ func (t *Tree) attend() {
 }
 
 func awaitExit(kq, pid int) error {
-	var change unix.Kevent_t
-	unix.SetKevent(&change, pid, unix.EVFILT_PROC, unix.EV_ADD|unix.EV_ONESHOT)
-	change.Fflags = unix.NOTE_EXIT
+	change := exitOf(pid)
 	events := make([]unix.Kevent_t, 1)
 	if err := retry(func() error {
 		_, err := unix.Kevent(kq, []unix.Kevent_t{change}, nil, nil)

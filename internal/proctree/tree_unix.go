@@ -43,6 +43,9 @@ func (t *Tree) signal(sig os.Signal) error {
 	if !ok {
 		return errors.New("proctree: unsupported signal " + sig.String())
 	}
+	if t.cmd == nil && !t.root.Running() { // somebody else may have reaped an adopted one
+		return os.ErrProcessDone
+	}
 	err := unix.Kill(-t.root.PID, s)
 	switch {
 	case errors.Is(err, unix.ESRCH):
@@ -96,6 +99,10 @@ func signalName(state *os.ProcessState) string {
 	if !ok || !ws.Signaled() {
 		return ""
 	}
+	return signalOf(ws)
+}
+
+func signalOf(ws syscall.WaitStatus) string {
 	if name := unix.SignalName(ws.Signal()); name != "" {
 		return name
 	}

@@ -16,7 +16,8 @@ const copyChunk = 16 << 20
 // no link, for whoever uses it must not be able to change the file itself, which may have other permissions.
 // Where the file system can, the copy shares blocks until either is written to. Copy asks from time to time
 // whether the copy is still wanted, and fails with the error that it is told. The copy is there whole or not
-// at all: it is written to the file part, which must not exist and be on the same file system.
+// at all: it is written to the file part, on the same file system. What is at part before is of a copy that was
+// not finished, because its node was killed, and goes away.
 func Copy(from, part, to string, mode fs.FileMode, wanted func() error) error {
 	if err := wanted(); err != nil {
 		return err
@@ -30,6 +31,9 @@ func Copy(from, part, to string, mode fs.FileMode, wanted func() error) error {
 		return err
 	} else if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", from)
+	}
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	err = copyChunks(part, src, wanted)
 	if err == nil {

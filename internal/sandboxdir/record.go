@@ -15,26 +15,64 @@ import (
 
 const (
 	recordName = "instance.json"
-	maxRecord  = 4096
+	// maxRecord bounds what is read of a record. The longest have lists of destinations.
+	maxRecord = 1 << 20
 )
 
-// record is what outlives the node: who the processes of a sandbox are.
-type record struct {
-	ID      string              `json:"id"`
-	Process proctree.Identity   `json:"process"` // that the driver has started
-	Others  []proctree.Identity `json:"others,omitempty"`
-	Started time.Time           `json:"started"`
+// Record is what outlives the node: who the processes of a sandbox are, by which [Sweep] finds them, and what
+// its driver has to know to take it over.
+type Record struct {
+	ID string `json:"id"` // set by WriteRecord
+	// Process is the one that the driver has started.
+	Process proctree.Identity `json:"process"`
+	// Others are those that would not be found as its descendants.
+	Others []proctree.Identity `json:"others,omitempty"`
+	// Started is when; WriteRecord sets it if it is zero.
+	Started time.Time `json:"started"`
+	// Version is that of the Handle: how the driver wrote it. 0 means that there is none, so that the sandbox
+	// cannot be taken over.
+	Version int `json:"version,omitempty"`
+	// Handle is the driver's own, a JSON object: see SetHandle and ReadHandle. It must hold no secret.
+	Handle json.RawMessage `json:"handle,omitempty"`
+}
+
+// SetHandle sets what the driver keeps for itself, in the form that the version stands for: 1 or more.
+func (r *Record) SetHandle(version int, handle any) error {
+	b, err := json.Marshal(handle)
+	if err != nil {
+		return fmt.Errorf("record sandbox: %w", err)
+	}
+	r.Version, r.Handle = version, b
+	return nil
+}
+
+// ReadHandle reads the handle, if it is of that version.
+func (r *Record) ReadHandle(version int, handle any) error {
+	if r.Version != version {
+		return fmt.Errorf("the record of sandbox %s is of version %d, not %d, and cannot be used", r.ID, r.Version, version)
+	}
+	if err := json.Unmarshal(r.Handle, handle); err != nil {
+		return fmt.Errorf("read the record of sandbox %s: %w", r.ID, err)
+	}
+	return nil
 }
 
 // processes are all whom the record names.
-func (r record) processes() []proctree.Identity {
+func (r *Record) processes() []proctree.Identity {
 	return append([]proctree.Identity{r.Process}, r.Others...)
 }
 
-// WriteRecord writes down who the processes of a sandbox are, whole or not at all: the one that the driver has
-// started, and others that would not be found as its descendants. The path is that of its directory.
-func WriteRecord(path string, process proctree.Identity, others ...proctree.Identity) error {
-	b, err := json.Marshal(record{ID: filepath.Base(path), Process: process, Others: others, Started: time.Now().UTC()})
+// WriteRecord writes the record of the sandbox whose directory is at path, in place of one that is there: whole
+// or not at all.
+func WriteRecord(path string, r Record) error {
+	r.ID = filepath.Base(path)
+	if r.Started.IsZero() {
+		r.Started = time.Now().UTC()
+	}
+	b, err := json.Marshal(r)
+	if err == nil && len(b) > maxRecord {
+		err = fmt.Errorf("it is longer than %d bytes", maxRecord)
+	}
 	if err != nil {
 		return fmt.Errorf("record sandbox: %w", err)
 	}
@@ -49,36 +87,45 @@ func WriteRecord(path string, process proctree.Identity, others ...proctree.Iden
 	return nil
 }
 
-// readRecord reads the record of a sandbox.
-func readRecord(path string) (record, error) {
+// ReadRecord reads the record of the sandbox whose directory is at path. The error is [os.ErrNotExist] if there
+// is none: the node was killed before the sandbox was there.
+func ReadRecord(path string) (Record, error) {
+	r, err := readRecord(path)
+	if err != nil {
+		return Record{}, fmt.Errorf("read the record of sandbox %s: %w", filepath.Base(path), err)
+	}
+	return r, nil
+}
+
+func readRecord(path string) (Record, error) {
 	f, err := os.Open(filepath.Join(path, recordName))
 	if err != nil {
-		return record{}, err
+		return Record{}, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
 	if err != nil {
-		return record{}, err
+		return Record{}, err
 	}
 	r, err := parseRecord(b)
 	if err == nil && r.ID != filepath.Base(path) {
-		return record{}, fmt.Errorf("it is of another sandbox, %q", r.ID)
+		return Record{}, fmt.Errorf("it is of another sandbox, %q", r.ID)
 	}
 	return r, err
 }
 
 // parseRecord parses a record. What it accepts names processes that may be killed.
-func parseRecord(b []byte) (record, error) {
-	var r record
+func parseRecord(b []byte) (Record, error) {
+	var r Record
 	switch err := json.Unmarshal(b, &r); {
 	case len(b) > maxRecord:
-		return record{}, fmt.Errorf("it is longer than %d bytes", maxRecord)
+		return Record{}, fmt.Errorf("it is longer than %d bytes", maxRecord)
 	case err != nil:
-		return record{}, err
+		return Record{}, err
 	case !validID(r.ID):
-		return record{}, errors.New("its id is malformed")
+		return Record{}, errors.New("its id is malformed")
 	case slices.ContainsFunc(r.processes(), namesNone):
-		return record{}, errors.New("it does not name its processes")
+		return Record{}, errors.New("it does not name its processes")
 	}
 	return r, nil
 }

@@ -15,7 +15,7 @@ func TestRecordIsReadBack(t *testing.T) {
 	process, other := proctree.Identity{PID: 77, StartTime: 5, BootID: "b"}, proctree.Identity{PID: 78, StartTime: 6, BootID: "b"}
 	for _, others := range [][]proctree.Identity{nil, {other}} {
 		path := makeDir(t, t.TempDir(), "agent1")
-		if err := sandboxdir.WriteRecord(path, process, others...); err != nil {
+		if err := sandboxdir.WriteRecord(path, sandboxdir.Record{Process: process, Others: others}); err != nil {
 			t.Fatal(err)
 		}
 		r, err := sandboxdir.ReadRecord(path)

@@ -14,10 +14,11 @@ import (
 )
 
 // Sweep ends and removes the sandboxes that an earlier node process left below dir, and returns how many there
-// were. Their processes are those of the record, and those that have the environment variable marker with the
-// sandbox's id. It goes on with the others when it fails at one, and the error then tells of each. The log is
-// told about records that cannot be read.
-func Sweep(ctx context.Context, dir, marker string, log *slog.Logger) (int, error) {
+// were. Those that are owned are not left; with a nil owned there are none such. The processes of a left one are
+// those of its record, and those that have the environment variable marker with its id. Sweep goes on with the
+// others when it fails at one, and the error then tells of each. The log is told about records that cannot be
+// read.
+func Sweep(ctx context.Context, dir, marker string, owned *Owned, log *slog.Logger) (int, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -28,8 +29,8 @@ func Sweep(ctx context.Context, dir, marker string, log *slog.Logger) (int, erro
 	swept := 0
 	var failed []error
 	for _, e := range entries {
-		if !e.IsDir() || !validID(e.Name()) {
-			continue // not ours
+		if !e.IsDir() || !validID(e.Name()) || owned.Has(e.Name()) {
+			continue // no sandbox, or one that is not left
 		}
 		if err := sweep(ctx, filepath.Join(dir, e.Name()), marker, log); err != nil {
 			failed = append(failed, fmt.Errorf("sweep sandbox %s: %w", e.Name(), err))

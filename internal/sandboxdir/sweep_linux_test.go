@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
@@ -25,7 +26,7 @@ func TestSweepGoesOn(t *testing.T) {
 	}
 	process, processEnd := sleep(t)
 	other, otherEnd := sleep(t)
-	if err := sandboxdir.WriteRecord(paths["first"], process, other); err != nil {
+	if err := sandboxdir.WriteRecord(paths["first"], sandboxdir.Record{Process: process, Others: []proctree.Identity{other}}); err != nil {
 		t.Fatal(err)
 	}
 	mounted := filepath.Join(paths["first"], "mounted")
@@ -40,7 +41,7 @@ func TestSweepGoesOn(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	n, err := sandboxdir.Sweep(t.Context(), dir, marker, slog.New(slog.DiscardHandler))
+	n, err := sandboxdir.Sweep(t.Context(), dir, marker, nil, slog.New(slog.DiscardHandler))
 	if n != 2 || err == nil || !strings.Contains(err.Error(), "sweep sandbox first") {
 		t.Errorf("Sweep = %d, %v, want 2 and an error about the first", n, err)
 	}

@@ -59,7 +59,7 @@ func sleep(t *testing.T, environment ...string) (proctree.Identity, func() error
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
-	if n, err := sandboxdir.Sweep(t.Context(), dir, marker, slog.New(slog.DiscardHandler)); n != 0 || err != nil {
+	if n, err := sandboxdir.Sweep(t.Context(), dir, marker, nil, slog.New(slog.DiscardHandler)); n != 0 || err != nil {
 		t.Errorf("Sweep of nothing = %d, %v, want 0, nil", n, err)
 	}
 	first, firstEnd := sleep(t)
@@ -67,7 +67,7 @@ func TestSweep(t *testing.T) {
 	_, markedEnd := sleep(t, marker+"=unrecorded")
 	stranger, strangerEnd := sleep(t, marker+"=other")
 	recorded, unrecorded := makeDir(t, dir, "recorded"), makeDir(t, dir, "unrecorded")
-	if err := sandboxdir.WriteRecord(recorded, first, second); err != nil {
+	if err := sandboxdir.WriteRecord(recorded, sandboxdir.Record{Process: first, Others: []proctree.Identity{second}}); err != nil {
 		t.Fatal(err)
 	}
 	foreign := filepath.Join(dir, "not-ours")
@@ -75,7 +75,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	if n, err := sandboxdir.Sweep(t.Context(), dir, marker, slog.New(slog.NewTextHandler(&log, nil))); n != 2 || err != nil {
+	if n, err := sandboxdir.Sweep(t.Context(), dir, marker, nil, slog.New(slog.NewTextHandler(&log, nil))); n != 2 || err != nil {
 		t.Errorf("Sweep = %d, %v, want 2, nil", n, err)
 	}
 	for name, end := range map[string]func() error{"recorded": firstEnd, "recorded besides": secondEnd, "marked": markedEnd} {
@@ -135,7 +135,7 @@ func TestSweepTrustsNoRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			if n, err := sandboxdir.Sweep(t.Context(), dir, marker, slog.New(slog.NewTextHandler(&log, nil))); n != 1 || err != nil {
+			if n, err := sandboxdir.Sweep(t.Context(), dir, marker, nil, slog.New(slog.NewTextHandler(&log, nil))); n != 1 || err != nil {
 				t.Errorf("Sweep = %d, %v, want 1, nil", n, err)
 			}
 			wantGone(t, left)

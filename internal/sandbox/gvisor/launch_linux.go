@@ -82,7 +82,7 @@ func (i *instance) know(pid int) error {
 	i.mu.Lock()
 	i.kernel = kernel
 	i.mu.Unlock()
-	return sandboxdir.WriteRecord(string(i.home), i.runsc, kernel)
+	return sandboxdir.WriteRecord(string(i.home), sandboxdir.Record{Process: i.runsc, Others: []proctree.Identity{kernel}})
 }
 
 // limitPIDs sets the number of processes inside. It must not be called before the agent's process runs: the

@@ -18,7 +18,7 @@ func (d *Driver) Sweep(ctx context.Context) (int, error) {
 		_, err := d.cgroups.Sweep(ctx) // it kills, too
 		failed = append(failed, err)
 	}
-	swept, err := sandboxdir.Sweep(ctx, d.dir, AgentIDVariable, d.log)
+	swept, err := sandboxdir.Sweep(ctx, d.dir, AgentIDVariable, nil, d.log)
 	failed = append(failed, err)
 	if d.network != nil {
 		_, err := d.network.Sweep(ctx) // nobody uses what is left any more

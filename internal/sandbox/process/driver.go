@@ -159,7 +159,7 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	go i.run() // ends with the agent; Destroy waits for it
 	undo.Add(func() { i.discard(context.WithoutCancel(ctx)) })
 
-	if err := sandboxdir.WriteRecord(string(h), i.tree.Root()); err != nil {
+	if err := sandboxdir.WriteRecord(string(h), sandboxdir.Record{Process: i.tree.Root()}); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

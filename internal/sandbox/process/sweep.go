@@ -13,6 +13,6 @@ import (
 func (d *Driver) Sweep(ctx context.Context) (int, error) {
 	// First who could still write to the directories. A sandbox has both and counts once.
 	_, groups := d.cgroups.Sweep(ctx)
-	swept, homes := sandboxdir.Sweep(ctx, d.dir, AgentIDVariable, d.log)
+	swept, homes := sandboxdir.Sweep(ctx, d.dir, AgentIDVariable, nil, d.log)
 	return swept, errors.Join(groups, homes)
 }
