@@ -138,6 +138,7 @@ func TestPublishWithoutConnection(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	p := control.NewPublisher(r.nc, r.node, r.config.Logger)
+	t.Cleanup(p.Close)
 	r.nc.Close()
 	p.Log(namespace, "echo", nex.LogRecord{})
 	p.NodeLog(nex.StreamStdout, nex.LogRecord{})

@@ -5,3 +5,6 @@ const MaxInProgress = maxInProgress
 
 // OpenEnvironment needs no service.
 var OpenEnvironment = openEnvironment
+
+// MaxOutbox bounds the bytes that wait to be published.
+const MaxOutbox = maxOutbox

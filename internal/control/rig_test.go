@@ -75,6 +75,7 @@ func rigOn(t *testing.T, s *server.Server, edit ...func(*rig)) *rig {
 		Workloads: r.work, IdleAgents: func() int { return 1 },
 		Publisher: control.NewPublisher(r.conn, r.node, logger), Logger: logger,
 	}
+	t.Cleanup(r.config.Publisher.Close)
 	for _, e := range edit {
 		e(r)
 	}
