@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nuid"
@@ -158,18 +159,21 @@ func (p *Pool) startFor(ctx context.Context, need Need) (*Agent, error) {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	log, caps := p.cfg.Logger.With("agent", id), p.cfg.Driver.Capabilities()
-	says := rate.Sometimes{First: 20, Interval: time.Second} // an agent cannot fill the node's log
 	instance, err := p.cfg.Driver.Start(ctx, sandbox.Spec{
 		ID: id, Bootstrap: link.Bootstrap(caps.LinkDir, caps.HostNetwork), LinkDir: link.Dir(),
 		Network: need.Network, Rootfs: need.Rootfs, Settings: need.Settings,
-		Log: func(line string) { says.Do(func() { log.Warn("agent says", "line", line) }) },
+		Log: says(log),
 	})
 	if err != nil {
 		link.Close()
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	a := &Agent{ID: id, Instance: instance, Link: link, settings: need.Settings, pool: p, log: log}
-	if a.Hello, err = p.awaitHandshake(ctx, a); err != nil {
+	a.Hello, err = p.awaitHandshake(ctx, a)
+	if err == nil && a.Hello.Version != nex.Version { // one that is started now; see Adopt for others
+		err = fmt.Errorf("start agent: it is of version %s, this node of %s: install nex and nex-agent of one version", a.Hello.Version, nex.Version)
+	}
+	if err != nil {
 		a.Release()
 		return nil, err
 	}
@@ -178,7 +182,7 @@ func (p *Pool) startFor(ctx context.Context, need Need) (*Agent, error) {
 	return a, nil
 }
 
-// awaitHandshake ends early when the agent does, and fails if node and agent do not fit together.
+// awaitHandshake ends early when the agent does.
 func (p *Pool) awaitHandshake(ctx context.Context, a *Agent) (agentlink.Handshake, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -190,8 +194,11 @@ func (p *Pool) awaitHandshake(ctx context.Context, a *Agent) (agentlink.Handshak
 		}
 	})
 	hello, err := a.Link.Handshake(ctx)
-	if err == nil && hello.Version != nex.Version {
-		err = fmt.Errorf("start agent: it is of version %s, this node of %s: install nex and nex-agent of one version", hello.Version, nex.Version)
-	}
 	return hello, err
+}
+
+// says puts the lines that an agent prints into the node's log, which it cannot fill.
+func says(log *slog.Logger) func(line string) {
+	some := rate.Sometimes{First: 20, Interval: time.Second}
+	return func(line string) { some.Do(func() { log.Warn("agent says", "line", line) }) }
 }

@@ -63,10 +63,19 @@ type Pool struct {
 
 var errClosed = errors.New("the node is stopping")
 
-// Open makes a pool and starts its first agent, or, with size 0, none. It fails when that agent
-// does not come up: a node that cannot start agents has no reason to run. The ctx bounds that start
-// only. The caller owns the Pool and closes it.
+// Open makes a pool and starts its first agent; see [New] and [Pool.Start].
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
+	p := New(cfg)
+	if err := p.Start(ctx); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// New makes a pool that starts no agents until it is asked for one, or to Start. The caller owns the Pool
+// and closes it.
+func New(cfg Config) *Pool {
 	if cfg.HandshakeTimeout == 0 {
 		cfg.HandshakeTimeout = 5 * time.Second
 	}
@@ -76,18 +85,24 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	p := &Pool{cfg: cfg, backoff: backoff{apart: 2 * (lastRetry + cfg.HandshakeTimeout)}}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.cold = make(chan struct{}, maxStarting)
-	if cfg.Size == 0 {
-		return p, nil
+	return p
+}
+
+// Start starts the first agent, or, with size 0, none, and then lets the pool fill itself. It fails when
+// that agent does not come up: a node that cannot start agents has no reason to run. The ctx bounds that
+// start only.
+func (p *Pool) Start(ctx context.Context) error {
+	if p.cfg.Size == 0 {
+		return nil
 	}
 	first, err := p.start(ctx)
 	if err != nil {
-		p.Close()
-		return nil, err
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.admitLocked(first)
-	return p, nil
+	return nil
 }
 
 // Close ends the idle agents and the starting ones, and fails the callers of Lease. Leased agents

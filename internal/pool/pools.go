@@ -28,52 +28,56 @@ type Pools struct {
 	images              bool // the driver can have an image as the root of a sandbox
 }
 
-// OpenPools opens the pools that workloads of the types need. It fails when the first agent of one does
-// not come up. The ctx bounds that. The caller owns the Pools and closes them.
-func OpenPools(ctx context.Context, cfg Config, types []nex.WorkloadType) (_ *Pools, err error) {
-	p := &Pools{images: cfg.Driver.Capabilities().Images}
-	defer func() {
-		if err != nil {
-			p.Close()
-		}
-	}()
-	open := func(cfg Config) (*Pool, error) {
-		one, err := Open(ctx, cfg)
-		if err == nil {
-			p.all = append(p.all, one)
-		}
-		return one, err
-	}
-	isFunction := func(t nex.WorkloadType) bool { return t.Function() }
-	isService := func(t nex.WorkloadType) bool { return !t.Function() }
-	if slices.ContainsFunc(types, isFunction) || cfg.Driver.Capabilities().HostNetwork {
-		if p.functions, err = open(cfg); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case cfg.Driver.Capabilities().HostNetwork:
-		p.services = p.functions
-	case slices.ContainsFunc(types, isService) && cfg.Driver.Capabilities().Network:
-		cfg.Network = true
-		if !slices.Contains(types, nex.TypeNative) {
-			cfg.Size = 0 // images bring their own root
-		}
-		if p.services, err = open(cfg); err != nil {
-			return nil, err
-		}
+// OpenPools makes pools and starts the first agent of each; see [NewPools] and [Pools.Start].
+func OpenPools(ctx context.Context, cfg Config, types []nex.WorkloadType) (*Pools, error) {
+	p := NewPools(cfg, types)
+	if err := p.Start(ctx); err != nil {
+		p.Close()
+		return nil, err
 	}
 	return p, nil
 }
 
+// NewPools makes the pools that workloads of the types need. They start no agents until they are asked for
+// one, or to Start. The caller owns the Pools and closes them.
+func NewPools(cfg Config, types []nex.WorkloadType) *Pools {
+	caps := cfg.Driver.Capabilities()
+	p := &Pools{images: caps.Images}
+	isFunction := func(t nex.WorkloadType) bool { return t.Function() }
+	isService := func(t nex.WorkloadType) bool { return !t.Function() }
+	if slices.ContainsFunc(types, isFunction) || caps.HostNetwork {
+		p.functions = New(cfg)
+		p.all = append(p.all, p.functions)
+	}
+	switch {
+	case caps.HostNetwork:
+		p.services = p.functions
+	case slices.ContainsFunc(types, isService) && caps.Network:
+		cfg.Network = true
+		if !slices.Contains(types, nex.TypeNative) {
+			cfg.Size = 0 // images bring their own root
+		}
+		p.services = New(cfg)
+		p.all = append(p.all, p.services)
+	}
+	return p
+}
+
+// Start starts the first agent of each pool, one after the other. It fails when one does not come up.
+func (p *Pools) Start(ctx context.Context) error {
+	for _, one := range p.all {
+		if err := one.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Lease is [Pool.Lease] for what a workload needs. The agent's sandbox has the settings.
 func (p *Pools) Lease(ctx context.Context, need Need) (*Agent, error) {
-	from := p.functions
-	if need.Network {
-		from = p.services
-	}
-	if from == nil {
-		return nil, nex.Errorf(nex.CodeNoAgent, "no agent can be leased: this node has no sandboxes of this kind")
+	from, err := p.of(need.Network)
+	if err != nil {
+		return nil, err
 	}
 	if need.Rootfs != "" {
 		return from.leaseCold(ctx, need)
@@ -87,6 +91,18 @@ func (p *Pools) Lease(ctx context.Context, need Need) (*Agent, error) {
 		return nil, nex.Errorf(nex.CodeStartFailed, "the sandbox cannot be what the workload asks for: %v", err)
 	}
 	return a, nil
+}
+
+// of is the pool whose agents have a network, or none.
+func (p *Pools) of(network bool) (*Pool, error) {
+	from := p.functions
+	if network {
+		from = p.services
+	}
+	if from == nil {
+		return nil, nex.Errorf(nex.CodeNoAgent, "no agent can be leased: this node has no sandboxes of this kind")
+	}
+	return from, nil
 }
 
 // Idle is the number of agents that can be leased at once.

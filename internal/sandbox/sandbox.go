@@ -13,6 +13,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 
 	nex "github.com/nex-engine/nex"
 )
@@ -105,9 +106,28 @@ const (
 	ForCompiled Purpose = "compiled" // it is what was compiled of the artifact before
 )
 
-// A Sweeper is a Driver whose sandboxes can outlive a node that was killed.
+// A Sweeper is a Driver whose sandboxes can outlive their node process.
 type Sweeper interface {
 	// Sweep ends and removes the sandboxes that an earlier node process with the same data directory
-	// left behind, and nothing else; it returns how many there were. Call it before the first Start.
+	// left behind and that were not adopted, and nothing else; it returns how many there were. Call it
+	// after Adopt and before the first Start.
 	Sweep(ctx context.Context) (int, error)
+}
+
+// ErrGone is the error of Adopt when the sandbox has ended, or was never there.
+var ErrGone = errors.New("the sandbox is gone")
+
+// An Adopter is a Sweeper whose sandboxes can be taken over from an earlier node process with the same
+// data directory, which was killed, or has left them running.
+type Adopter interface {
+	Sweeper
+	// Adopt takes over the sandbox with the id, in which everything goes on as before, and returns it as
+	// Start would. What the driver has to know of it, it has kept itself, in a form with a version: it is
+	// never found by process ids alone. The agent's output since the earlier process has ended is given to
+	// log, as much of it as was kept. The error is [ErrGone], or says why a sandbox that is there cannot be
+	// taken over; Sweep then removes it. It may be called for several sandboxes at the same time, once for
+	// each.
+	//
+	// How an adopted agent ends is not always known: Exit then has Code -1 and no Signal.
+	Adopt(ctx context.Context, id string, log func(line string)) (Instance, error)
 }

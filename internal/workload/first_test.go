@@ -14,6 +14,7 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/artifact"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
@@ -30,6 +31,10 @@ func refuses(reply agentlink.DeployReply) linktest.Script {
 type noAgents struct{ err error }
 
 func (n noAgents) Lease(context.Context, pool.Need) (*pool.Agent, error) { return nil, n.err }
+
+func (n noAgents) Adopt(context.Context, string, bool, linkhost.Events) (*pool.Agent, error) {
+	return nil, n.err
+}
 
 func TestFirstStartFails(t *testing.T) {
 	t.Parallel()

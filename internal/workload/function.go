@@ -53,7 +53,7 @@ func (w *Workload) openFunction() error {
 	if w.m.cfg.Functions == nil {
 		return nex.Errorf(nex.CodeUnsupportedType, "this node runs no functions: choose another node")
 	}
-	f, err := w.m.cfg.Functions.Open(w.ctx, w.spec)
+	f, err := w.m.cfg.Functions.Open(w.starting, w.spec)
 	if err != nil {
 		return err
 	}

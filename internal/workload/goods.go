@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 
 	nex "github.com/nex-engine/nex"
@@ -57,14 +58,14 @@ func (w *Workload) stage(g goods, agent *pool.Agent) (s staged, err error) {
 	if g.file == nil {
 		return staged{}, nil
 	}
-	if s.artifact, err = agent.Instance.Stage(w.ctx, sandbox.ForArtifact, g.file.Path); err != nil {
+	if s.artifact, err = agent.Instance.Stage(w.starting, sandbox.ForArtifact, g.file.Path); err != nil {
 		return staged{}, nex.Errorf(nex.CodeStartFailed, "put artifact into sandbox: %v", err)
 	}
 	if w.spec.Type != nex.TypeWasm {
 		return s, nil
 	}
 	if path := w.function.Compiled(g.digest); path != "" {
-		if s.compiled, err = agent.Instance.Stage(w.ctx, sandbox.ForCompiled, path); err != nil {
+		if s.compiled, err = agent.Instance.Stage(w.starting, sandbox.ForCompiled, path); err != nil {
 			w.m.cfg.Logger.Debug("compiled code not put into sandbox", "workload", w.spec.Name, "id", w.spec.ID, "error", err)
 		}
 	}
@@ -82,16 +83,16 @@ func (w *Workload) fetch() (goods, error) {
 // fetchArtifact does the cheapest check first.
 func (w *Workload) fetchArtifact() (goods, error) {
 	ref := artifact.Ref{
-		Location: w.spec.Location, JSDomain: w.spec.JSDomain, Digest: w.spec.Digest, MaxBytes: w.m.cfg.Limits.maxArtifact(),
+		Location: w.spec.Location, JSDomain: w.spec.JSDomain, Digest: w.wantDigest(), MaxBytes: w.m.cfg.Limits.maxArtifact(),
 	}
-	size, err := w.m.cfg.Artifacts.Check(w.ctx, ref)
+	size, err := w.m.cfg.Artifacts.Check(w.starting, ref)
 	if err != nil {
 		return goods{}, err
 	}
 	if err := w.m.reserve(w, max(size, 0)); err != nil {
 		return goods{}, err
 	}
-	file, err := w.m.cfg.Artifacts.Fetch(w.ctx, ref)
+	file, err := w.m.cfg.Artifacts.Fetch(w.starting, ref)
 	if err != nil {
 		return goods{}, err
 	}
@@ -100,6 +101,15 @@ func (w *Workload) fetchArtifact() (goods, error) {
 		return goods{}, err
 	}
 	return goods{digest: file.Digest, file: file}, nil
+}
+
+// wantDigest is the digest that the artifact must have, if any. After the node was started again it is what ran
+// before, which is here already, most likely, and must not have become something else meanwhile.
+func (w *Workload) wantDigest() string {
+	if w.adopted != nil {
+		return cmp.Or(w.spec.Digest, w.adopted.digest)
+	}
+	return w.spec.Digest
 }
 
 // examine checks what could not be known before the artifact was here.
@@ -119,15 +129,15 @@ func (w *Workload) fetchImage() (_ goods, err error) {
 	if w.m.cfg.Images == nil {
 		return goods{}, nex.Errorf(nex.CodeUnsupportedType, "this node runs no images: choose one with a sandbox level that does")
 	}
-	ref := image.Reference{Location: w.spec.Location, Digest: w.spec.Digest}
-	_, size, err := w.m.cfg.Images.Resolve(w.ctx, ref)
+	ref := image.Reference{Location: w.spec.Location, Digest: w.wantDigest()}
+	_, size, err := w.m.cfg.Images.Resolve(w.starting, ref)
 	if err != nil {
 		return goods{}, err
 	}
 	if err := w.m.reserve(w, size); err != nil {
 		return goods{}, err
 	}
-	img, err := w.m.cfg.Images.Get(w.ctx, ref)
+	img, err := w.m.cfg.Images.Get(w.starting, ref)
 	if err != nil {
 		return goods{}, err
 	}

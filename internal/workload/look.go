@@ -21,6 +21,17 @@ func (m *Manager) List(namespace string) []Status {
 	return list
 }
 
+// Configured are the specs of the workloads of the node's configuration that have not ended.
+func (m *Manager) Configured() []Spec {
+	var specs []Spec
+	for _, w := range m.find(func(s Spec) bool { return s.Configured }) {
+		if !w.Status().State.Ended() {
+			specs = append(specs, w.spec)
+		}
+	}
+	return specs
+}
+
 // Active is the number of workloads that have not ended.
 func (m *Manager) Active() int {
 	m.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -52,7 +53,7 @@ func TestEndedWorkloadsAreRememberedFor100(t *testing.T) {
 		s := r.spec(fmt.Sprintf("prog%d", i))
 		r.deploy(s)
 		r.world.awaitState(t, s.ID, nex.StateFailed, 1)
-		r.world.await(t, "it has ended", func() bool { return r.Active() == 1 })
+		nextest.Await(t, "it has ended", func() bool { return r.Active() == 1 }) // which comes after the last event
 	}
 	want := []string{"keeps-running"}
 	for i := deployed - most; i < deployed; i++ {
@@ -130,7 +131,12 @@ func TestLogs(t *testing.T) {
 		}
 		r.world.await(t, text+" is published", func() bool { return len(r.world.lines()) > before })
 		want := line{s.Namespace, s.Name, nex.LogRecord{Text: text, ID: s.ID, Level: 4, Stream: nex.StreamStderr, Time: at, Seq: 1}}
-		if got := r.world.lines()[before]; got != want {
+		got := r.world.lines()[before]
+		if got.Run == "" {
+			t.Errorf("published %+v without the run", got)
+		}
+		want.Run = got.Run
+		if got != want {
 			t.Errorf("published %+v, want %+v", got, want)
 		}
 	}

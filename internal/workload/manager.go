@@ -10,6 +10,7 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/artifact"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
@@ -27,15 +28,19 @@ type Artifacts interface {
 type Agents interface {
 	// Lease hands out an agent whose sandbox is what is needed; see [pool.Pools.Lease].
 	Lease(ctx context.Context, need pool.Need) (*pool.Agent, error)
+	// Adopt takes over an agent of an earlier node process; see [pool.Pools.Adopt].
+	Adopt(ctx context.Context, id string, network bool, e linkhost.Events) (*pool.Agent, error)
 }
 
 // Publisher tells the world. Its functions do not block and may be called from any goroutine.
 type Publisher interface {
 	Event(namespace string, t nex.EventType, data any)
 	Log(namespace, workload string, r nex.LogRecord)
+	// Flushed calls f, from another goroutine, once what was told before has left this process.
+	Flushed(f func())
 }
 
-// Restart says how essential workloads are started again.
+// Restart says how workloads are started again that are to be.
 type Restart struct {
 	// First and Most bound the wait before a start; it doubles each time. 0 means 100 ms and 30 s.
 	First, Most time.Duration
@@ -52,6 +57,8 @@ type Config struct {
 	Agents    Agents
 	Publisher Publisher
 	Logger    *slog.Logger
+	// Store records the workloads for the next node process; nil means that they end with this one.
+	Store Store
 	// Functions is required to run functions, Images to run container images.
 	Functions Functions
 	Images    Images
@@ -82,6 +89,9 @@ type Manager struct {
 	closed    bool
 	workloads map[string]*Workload // by id, those that ended by themselves included
 	ended     []string             // their ids, in the order in which they ended
+	restored  []*Workload          // those that wait for Resume
+
+	left chan struct{} // closed by Leave
 }
 
 // NewManager makes a Manager; it does nothing until Deploy.
@@ -93,7 +103,10 @@ func NewManager(cfg Config) (*Manager, error) {
 	if cfg.ReplyWithin == 0 {
 		cfg.ReplyWithin = 2 * time.Second
 	}
-	return &Manager{cfg: cfg, workloads: make(map[string]*Workload)}, nil
+	if cfg.Store == nil {
+		cfg.Store = noStore{}
+	}
+	return &Manager{cfg: cfg, workloads: make(map[string]*Workload), left: make(chan struct{})}, nil
 }
 
 // Deploy starts a workload. It returns once the workload runs, or with state starting when that
@@ -179,15 +192,19 @@ func (m *Manager) Stop(ctx context.Context, namespace, id, name, issuer string, 
 	return nil
 }
 
-// Close stops every workload and returns when nothing of them runs any more. Deploy fails from then
-// on.
+// Close stops every workload, because the node ends, and returns when nothing of them runs any more. Those
+// whose restart policy says so stay recorded, and start again with the node. Deploy fails from then on. After
+// Leave it does nothing.
 func (m *Manager) Close() {
+	if m.leaving() {
+		return
+	}
 	m.mu.Lock()
 	m.closed = true
 	all := slices.Collect(maps.Values(m.workloads))
 	m.mu.Unlock()
 	for _, w := range all {
-		w.stop(DefaultGrace)
+		w.stopWithNode()
 	}
 	m.group.Wait()
 }

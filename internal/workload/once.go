@@ -24,6 +24,7 @@ type outcome struct {
 	ran    time.Duration // how long the program ran
 	what   string        // what ran: the program, the function
 	suffix string        // added to the reason
+	left   bool          // it goes on: the node has left it
 }
 
 func (o outcome) reason() string {
@@ -36,7 +37,16 @@ func (o outcome) reason() string {
 	return "ended" + o.suffix
 }
 
-// once runs the program from its artifact to its end. When it returns nothing of the run is left.
+// success reports whether the program has ended as it should.
+func (o outcome) success() bool { return o.err == nil && o.exit != nil && o.exit.Success() }
+
+// again reports whether a policy says that the program is started again.
+func (o outcome) again(p nex.RestartPolicy) bool {
+	return p == nex.RestartAlways || p == nex.RestartOnFailure && !o.success()
+}
+
+// once runs the program from its artifact to its end. When it returns nothing of the run is left, unless the
+// node has left it.
 func (w *Workload) once() outcome {
 	g, err := w.fetch()
 	if err != nil {
@@ -50,8 +60,19 @@ func (w *Workload) once() outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	defer agent.Release()
+	end := w.runOn(agent, g)
+	if !end.left {
+		agent.Release()
+	}
+	return end
+}
+
+// runOn runs the program on an agent.
+func (w *Workload) runOn(agent *pool.Agent, g goods) outcome {
 	in, err := w.stage(g, agent)
+	if err == nil {
+		err = w.keepAgent(agent.ID, g.digest)
+	}
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -60,7 +81,7 @@ func (w *Workload) once() outcome {
 
 // lease takes an agent whose sandbox is what the workload needs.
 func (w *Workload) lease(rootfs string) (*pool.Agent, error) {
-	ctx, cancel := context.WithTimeoutCause(w.ctx, leaseTimeout, fmt.Errorf("all others are taken, and none came up within %s", leaseTimeout))
+	ctx, cancel := context.WithTimeoutCause(w.starting, leaseTimeout, fmt.Errorf("all others are taken, and none came up within %s", leaseTimeout))
 	defer cancel()
 	need := pool.Need{Network: !w.spec.Type.Function(), Rootfs: rootfs}
 	if w.m.cfg.Settings != nil {
@@ -69,50 +90,71 @@ func (w *Workload) lease(rootfs string) (*pool.Agent, error) {
 	return w.m.cfg.Agents.Lease(ctx, need)
 }
 
-// supervise starts the program on the agent and waits for its end, or for a request to stop it.
-func (w *Workload) supervise(agent *pool.Agent, in staged, g goods) outcome {
-	digest := g.digest
-	exited := make(chan nex.Exit, 1)
-	deploy := agentlink.Deploy{
-		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
-		Path: in.artifact, Digest: digest, Argv: w.spec.Argv, Environment: w.spec.Environment, Image: g.run,
-	}
-	events := linkhost.Events{
-		Logs: w.logs,
+// run is one run of the program: what its agent tells.
+type run struct {
+	events linkhost.Events
+	exited chan nex.Exit // has room for the one exit
+}
+
+// newRun makes a run of what has the digest.
+func (w *Workload) newRun(digest string) run {
+	r := run{exited: make(chan nex.Exit, 1)}
+	r.events = linkhost.Events{
+		Logs:  w.logs,
+		Heard: w.m.cfg.Publisher.Flushed,
 		Exited: func(e nex.Exit) {
 			select {
-			case exited <- e:
+			case r.exited <- e:
 			default: // an agent that says it twice is not heard twice
 			}
 		},
+	}
+	if f := w.function; f != nil {
+		r.events.Host = f.Host
+		r.events.Usage = func(u agentlink.Usage) { f.Memory(u.MemoryBytes) }
+	}
+	if w.spec.Type == nex.TypeWasm {
+		r.events.Compiled = func(from io.Reader, _ int64) error { return w.function.KeepCompiled(digest, from) }
+	}
+	return r
+}
+
+// supervise starts the program on the agent and waits for its end, or for a request to stop it.
+func (w *Workload) supervise(agent *pool.Agent, in staged, g goods) outcome {
+	run := w.newRun(g.digest)
+	deploy := agentlink.Deploy{
+		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
+		Path: in.artifact, Digest: g.digest, Argv: w.spec.Argv, Environment: w.spec.Environment, Image: g.run,
 	}
 	if w.function != nil {
 		settings := w.function.Settings()
 		settings.Compiled = in.compiled
 		deploy.Function = &settings
-		events.Host = w.function.Host
-		events.Usage = func(u agentlink.Usage) { w.function.Memory(u.MemoryBytes) }
 	}
-	if w.spec.Type == nex.TypeWasm {
-		events.Compiled = func(r io.Reader, _ int64) error { return w.function.KeepCompiled(digest, r) }
-	}
-	if err := w.start(agent, deploy, events); err != nil {
+	if err := w.start(agent, deploy, run.events); err != nil {
 		// A program that ends at once can be gone, and its agent too, before the answer is here.
-		if exit := lastWord(agent, exited); exit != nil && w.function == nil {
-			w.running(digest)
+		if exit := lastWord(agent, run.exited); exit != nil && w.function == nil {
+			w.running(g.digest)
 			return outcome{exit: exit}
 		}
 		return outcome{err: err}
 	}
 	if w.function != nil {
-		if err := w.function.Attach(agent.Link, digest); err != nil {
+		if err := w.function.Attach(agent.Link, g.digest); err != nil {
 			return outcome{err: err}
 		}
 	}
-	started := time.Now()
-	w.running(digest)
-	end := w.await(agent, exited)
-	end.ran = time.Since(started)
+	w.running(g.digest)
+	return w.attend(agent, run)
+}
+
+// attend stays with what runs until its end.
+func (w *Workload) attend(agent *pool.Agent, run run) outcome {
+	end := w.await(agent, run.exited)
+	if end.left {
+		return end
+	}
+	end.ran = time.Since(w.Status().Started)
 	end.what = "the " + w.kind()
 	w.abandon(agent.Link, end)
 	return end
@@ -136,6 +178,8 @@ func (w *Workload) await(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 		return outcome{err: fmt.Errorf("the link to the agent is lost, and the %s with it", w.kind())}
 	case <-w.ctx.Done():
 		return w.undeploy(agent, exited)
+	case <-w.m.left:
+		return w.leave()
 	}
 }
 
@@ -149,7 +193,7 @@ func (w *Workload) kind() string {
 
 // undeploy stops a program that runs.
 func (w *Workload) undeploy(agent *pool.Agent, exited <-chan nex.Exit) outcome {
-	w.move(nex.StateStopping, stopReason, nil)
+	w.move(nex.StateStopping, w.whyStopped(), nil)
 	ctx, release := until(context.Background(), func(ctx context.Context) error {
 		select {
 		case <-agent.Instance.Done():

@@ -27,6 +27,8 @@ type Spec struct {
 	Argv        []string
 	Environment map[string]string
 
+	Configured bool // the node's configuration has it, and so no longer when that has not
+
 	MinSandbox nex.SandboxLevel // the weakest that will do; empty for any
 	MemoryMiB  int              // 0 for the node's
 	CPUs       float64          // 0 for the node's

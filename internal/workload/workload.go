@@ -22,16 +22,24 @@ type Workload struct {
 	settled chan struct{} // closed when the first start has succeeded or failed
 	failure error         // of the first start; set before settled is closed
 	done    chan struct{} // closed when it has ended and nothing of it runs any more
+	// starting ends when a start is no longer wanted: with ctx, and when the node leaves.
+	starting    context.Context
+	cancelStart context.CancelFunc
+
+	adopted  *adopted     // of a workload that was restored; nil otherwise
+	recorded <-chan error // that it was accepted; belongs to run
 
 	bytes int64 // size of the artifact; guarded by Manager.mu
 
 	// function is set by run, before the first start; others read it under mu.
 	function Function
 
-	mu       sync.Mutex
-	status   Status
-	stopping bool
-	grace    time.Duration // of the stop request
+	mu        sync.Mutex
+	status    Status
+	agentID   string // the agent that runs it, as it is recorded
+	stopping  bool
+	nodeStops bool          // it stops because the node does
+	grace     time.Duration // of the stop request
 }
 
 func newWorkload(m *Manager, spec Spec) *Workload {
@@ -40,6 +48,7 @@ func newWorkload(m *Manager, spec Spec) *Workload {
 		status: Status{Spec: spec, Accepted: time.Now(), Digest: spec.Digest, Sandbox: m.cfg.Capabilities.Level},
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.starting, w.cancelStart = context.WithCancel(w.ctx)
 	return w
 }
 
@@ -67,6 +76,29 @@ func (w *Workload) stop(grace time.Duration) bool {
 	return true
 }
 
+// stopWithNode asks the workload to end because the node does.
+func (w *Workload) stopWithNode() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.stopping {
+		w.stopping, w.nodeStops, w.grace = true, true, DefaultGrace
+		w.cancel()
+	}
+}
+
+// whyStopped is why a workload stops that is to.
+func (w *Workload) whyStopped() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !w.nodeStops:
+		return "stopped on request"
+	case w.policy() == nex.RestartNever:
+		return "the node stops"
+	}
+	return "the node stops, and starts it again when it is started"
+}
+
 // gracePeriod is the one of the stop request.
 func (w *Workload) gracePeriod() time.Duration {
 	w.mu.Lock()
@@ -89,10 +121,11 @@ func (w *Workload) run() {
 	defer close(w.done)
 	defer w.cancel()
 	defer w.closeFunction()
-	w.move(nex.StateStarting, "accepted", nil)
-	streak := streak{policy: w.m.cfg.Restart}
-	for {
-		end := w.once()
+	end := w.firstRun()
+	for streak := (streak{policy: w.m.cfg.Restart}); ; end = w.once() {
+		if end.left || w.m.leaving() && w.ctx.Err() == nil && end.exit == nil {
+			return // the record says where it stands
+		}
 		next, wait := w.verdict(&end, &streak)
 		if next != nex.StateRestarting {
 			w.finish(next, end)
@@ -105,21 +138,31 @@ func (w *Workload) run() {
 	}
 }
 
+// firstRun is the first run that this process has to do with.
+func (w *Workload) firstRun() outcome {
+	if w.adopted != nil {
+		return w.resume()
+	}
+	w.move(nex.StateStarting, "accepted", nil)
+	w.keepAccepted()
+	return w.once()
+}
+
 // verdict decides what follows the end of a run.
 func (w *Workload) verdict(end *outcome, s *streak) (next nex.State, wait time.Duration) {
 	switch {
 	case w.ctx.Err() != nil:
 		return nex.StateStopped, 0
-	case !w.hasRun():
+	case !w.hasRun() && (w.adopted == nil || w.policy() == nex.RestartNever):
 		return nex.StateFailed, 0
-	case w.spec.Essential, w.spec.Type.Function(): // a function answers until it is stopped
+	case end.again(w.policy()):
 		wait, again := s.next(end.ran)
 		if again {
 			return nex.StateRestarting, wait
 		}
 		end.suffix = fmt.Sprintf("; given up after %d starts", s.policy.MaxStarts)
 		return nex.StateFailed, 0
-	case end.err == nil && end.exit.Success():
+	case end.success():
 		return nex.StateCompleted, 0
 	}
 	return nex.StateFailed, 0
@@ -158,14 +201,15 @@ func (w *Workload) finish(final nex.State, end outcome) {
 	reason := end.reason()
 	if final == nex.StateStopped {
 		if w.Status().State != nex.StateStopping {
-			w.move(nex.StateStopping, stopReason, nil)
+			w.move(nex.StateStopping, w.whyStopped(), nil)
 		}
-		reason = stopReason
+		reason = w.whyStopped()
 		if end.killed != nil {
 			reason += fmt.Sprintf("; its sandbox was killed: %v", end.killed)
 		}
 	}
 	w.move(final, reason, end.exit)
+	w.forgetRecord(final)
 	if final == nex.StateFailed || end.killed != nil {
 		w.note(reason)
 	}
@@ -191,9 +235,6 @@ func (w *Workload) undeployed(final nex.State, reason string, exit *nex.Exit) {
 	w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadUndeployed, gone)
 }
 
-// stopReason is why a workload stops that somebody has asked to.
-const stopReason = "stopped on request"
-
 // move is the one place where a state changes. A move that is not in the table is a bug.
 func (w *Workload) move(to nex.State, reason string, exit *nex.Exit) {
 	w.mu.Lock()
@@ -207,32 +248,37 @@ func (w *Workload) move(to nex.State, reason string, exit *nex.Exit) {
 		w.status.Exit = exit
 	}
 	w.mu.Unlock()
+	w.keepState(to)
 	w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadState, nex.WorkloadStateChanged{
 		ID: w.spec.ID, Name: w.spec.Name, From: from, To: to, Reason: reason, Exit: exit,
 	})
 	w.m.cfg.Logger.Info("workload "+string(to), "workload", w.spec.Name, "id", w.spec.ID, "namespace", w.spec.Namespace, "reason", reason)
 }
 
-// pause waits before the next start, unless the workload is asked to stop.
+// pause waits before the next start, unless it is no longer wanted.
 func (w *Workload) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-w.ctx.Done():
+	case <-w.starting.Done():
 	}
 }
 
-// logs keeps and publishes lines of the program.
-func (w *Workload) logs(records []nex.LogRecord) {
+// logs keeps and publishes lines of the program. Those of its history were published before.
+func (w *Workload) logs(records []nex.LogRecord, history bool) {
 	for _, r := range records {
 		r.ID = w.spec.ID // an agent speaks for its workload only
 		w.journal.add(r)
-		w.m.cfg.Publisher.Log(w.spec.Namespace, w.spec.Name, r)
+		if !history {
+			w.m.cfg.Publisher.Log(w.spec.Namespace, w.spec.Name, r)
+		}
 	}
 }
 
 // note adds a line of the node's own to the workload's log.
 func (w *Workload) note(text string) {
-	w.logs([]nex.LogRecord{{Text: text, Level: int(slog.LevelWarn), Stream: nex.StreamNex, Time: time.Now().UTC()}})
+	r := nex.LogRecord{ID: w.spec.ID, Text: text, Level: int(slog.LevelWarn), Stream: nex.StreamNex, Time: time.Now().UTC()}
+	w.journal.add(r)
+	w.m.cfg.Publisher.Log(w.spec.Namespace, w.spec.Name, r)
 }

@@ -41,6 +41,8 @@ func (w *world) Log(namespace, workload string, r nex.LogRecord) {
 	w.note(func() { w.logs = append(w.logs, line{namespace, workload, r}) })
 }
 
+func (w *world) Flushed(f func()) { go f() }
+
 func (w *world) note(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,6 +137,10 @@ func (w *world) checkLives(t testing.TB) {
 			}
 			if d.Reason == "" {
 				t.Errorf("workload %s moved from %q to %q for no reason", d.ID, d.From, d.To)
+			}
+			if d.From == "" && d.To != nex.StateStarting { // an earlier process has told that it was deployed
+				ran[d.ID] = true
+				deployed[d.ID]++
 			}
 			at[d.ID] = d.To
 			ran[d.ID] = ran[d.ID] || d.To == nex.StateRunning

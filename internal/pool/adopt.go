@@ -1,0 +1,54 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nex-engine/nex/internal/agentlink"
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/sandbox"
+)
+
+// Adopt takes over the agent with the id that an earlier node process has leased, with or without a network,
+// and lets it come back: from then on e is told what it says. It does not wait for that; see [Agent.Return].
+// The error is or wraps [sandbox.ErrGone] when there is none any more. The caller owns the agent and releases it.
+func (p *Pools) Adopt(ctx context.Context, id string, network bool, e linkhost.Events) (*Agent, error) {
+	from, err := p.of(network)
+	if err != nil {
+		return nil, err
+	}
+	return from.adopt(ctx, id, e)
+}
+
+func (p *Pool) adopt(ctx context.Context, id string, e linkhost.Events) (*Agent, error) {
+	driver, ok := p.cfg.Driver.(sandbox.Adopter)
+	if !ok {
+		return nil, sandbox.ErrGone
+	}
+	log := p.cfg.Logger.With("agent", id)
+	instance, err := driver.Adopt(ctx, id, says(log))
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{ID: id, Instance: instance, pool: p, log: log}
+	if a.Link, err = p.cfg.Host.Readmit(id, e); err != nil {
+		return nil, errors.Join(err, a.destroy())
+	}
+	return a, nil
+}
+
+// Return waits until an adopted agent has come back, and returns what it holds. It fails early when the
+// agent ends.
+func (a *Agent) Return(ctx context.Context) (agentlink.Held, error) {
+	hello, err := a.pool.awaitHandshake(ctx, a)
+	switch {
+	case err != nil:
+		return agentlink.Held{}, err
+	case hello.Held == nil:
+		return agentlink.Held{}, fmt.Errorf("agent %s holds no workload", a.ID)
+	}
+	a.Hello = hello
+	a.log.Info("agent has come back", "version", hello.Version)
+	return *hello.Held, nil
+}

@@ -1,0 +1,145 @@
+package workload
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"syscall"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/state"
+)
+
+// Store is where workloads are recorded, for the next node process; state.Store is one.
+type Store interface {
+	// Put records a workload, whole or not at all; a durable record outlives the machine's end.
+	Put(r state.Record, durable bool) error
+	// Delete forgets it for good.
+	Delete(id string) error
+}
+
+// noStore forgets everything at once.
+type noStore struct{}
+
+func (noStore) Put(state.Record, bool) error { return nil }
+func (noStore) Delete(string) error          { return nil }
+
+// kept is what a record holds besides what it shows: state.Record.Spec is its JSON.
+type kept struct {
+	Spec  Spec  `json:"spec"`
+	Bytes int64 `json:"bytes,omitempty"` // of the artifact, if its size is known
+}
+
+// record is what there is to keep of the workload now.
+func (w *Workload) record() (state.Record, error) {
+	w.m.mu.Lock()
+	bytes := w.bytes
+	w.m.mu.Unlock()
+	spec, err := json.Marshal(kept{Spec: w.spec, Bytes: bytes})
+	if err != nil {
+		return state.Record{}, fmt.Errorf("encode workload: %w", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.status
+	return state.Record{
+		ID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type, Restart: w.policy(),
+		State: s.State, Reason: s.Reason, AgentID: w.agentID, Sandbox: s.Sandbox, Digest: s.Digest,
+		Restarts: s.Restarts, Accepted: s.Accepted, Started: s.Started, Spec: spec,
+	}, nil
+}
+
+// keep records the workload as it is now.
+func (w *Workload) keep(durable bool) error {
+	r, err := w.record()
+	if err == nil {
+		err = w.m.cfg.Store.Put(r, durable)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return nex.Errorf(nex.CodeInsufficientResources, "workload %s cannot be recorded: the disk with the node's data directory is full: free some space", w.spec.Name)
+	}
+	return nex.Errorf(nex.CodeInternal, "workload %s cannot be recorded: %v", w.spec.Name, err)
+}
+
+// keepAccepted begins to record a workload that was accepted, so that it will not be forgotten once it is
+// said to run. That goes on beside its start; accepted waits for it.
+func (w *Workload) keepAccepted() {
+	recorded := make(chan error, 1)
+	w.recorded = recorded
+	go func() { recorded <- w.keep(true) }()
+}
+
+// accepted returns once the workload is recorded, or why it cannot be.
+func (w *Workload) accepted() error {
+	if w.recorded == nil {
+		return nil
+	}
+	err := <-w.recorded
+	w.recorded = nil
+	return err
+}
+
+// keepAgent records which agent is about to run what has the digest: from here on the next node process finds it.
+func (w *Workload) keepAgent(id, digest string) error {
+	if err := w.accepted(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.agentID, w.status.Digest = id, digest
+	w.mu.Unlock()
+	return w.keep(false)
+}
+
+func (w *Workload) setAgent(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.agentID = id
+}
+
+// keepState records a change of state, as well as that can be done: what runs goes on without.
+func (w *Workload) keepState(to nex.State) {
+	switch to {
+	case nex.StateStarting: // see keepAccepted
+		return
+	case nex.StateRestarting:
+		w.setAgent("")
+	case nex.StateStopped, nex.StateFailed, nex.StateCompleted: // see forgetRecord
+		return
+	}
+	_ = w.accepted() // or it would be written after this
+	if err := w.keep(false); err != nil {
+		w.m.cfg.Logger.Error("change of a workload's state is not recorded", "workload", w.spec.Name, "id", w.spec.ID, "state", to, "error", err)
+	}
+}
+
+// forgetRecord ends what is kept of a workload that has ended, unless it was the end of the node that has
+// ended it, after which it is to start again.
+func (w *Workload) forgetRecord(final nex.State) {
+	_ = w.accepted() // or it would be written after it was deleted
+	w.setAgent("")
+	var err error
+	if final == nex.StateStopped && w.startsWithNode() {
+		err = w.keep(true)
+	} else {
+		err = w.m.cfg.Store.Delete(w.spec.ID)
+	}
+	if err != nil {
+		w.m.cfg.Logger.Error("end of a workload is not recorded: the next start of the node may start it again", "workload", w.spec.Name, "id", w.spec.ID, "error", err)
+	}
+}
+
+// startsWithNode reports whether a workload that the node has stopped because it ends itself is started
+// again by the next one.
+func (w *Workload) startsWithNode() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nodeStops && w.policy() != nex.RestartNever
+}
+
+// policy is the restart policy that holds.
+func (w *Workload) policy() nex.RestartPolicy {
+	return w.spec.Restart.Resolve(w.spec.Type, w.spec.Essential)
+}

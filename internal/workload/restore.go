@@ -1,0 +1,157 @@
+package workload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/pool"
+	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/state"
+)
+
+const (
+	// returnTimeout bounds how long an adopted agent may take to come back. One that runs is back at once.
+	returnTimeout = 10 * time.Second
+	// adoptAtOnce bounds how many sandboxes are being adopted at one time.
+	adoptAtOnce = 16
+)
+
+// adopted is what a restored workload has of an earlier node process.
+type adopted struct {
+	agent  *pool.Agent // nil if it could not be adopted
+	run    run
+	digest string
+	// lost is why there is no agent; nil if none was recorded.
+	lost error
+	// stopping says that the earlier process was about to stop the workload.
+	stopping bool
+}
+
+// Restore takes over the workloads that an earlier node process has recorded, with the agents that still run
+// them. It does not wait for these to come back: nothing is done with the workloads before Resume. It returns
+// how many agents were adopted. What cannot be restored is in the log, and stays recorded.
+func (m *Manager) Restore(ctx context.Context, records []state.Record) (agents int) {
+	var all []*Workload
+	for _, r := range records {
+		w, err := m.restore(r)
+		if err != nil {
+			m.cfg.Logger.Error("workload was not restored", "workload", r.Name, "id", r.ID, "namespace", r.Namespace, "error", err)
+			continue
+		}
+		all = append(all, w)
+	}
+	places := make(chan struct{}, adoptAtOnce)
+	var adopting sync.WaitGroup
+	for _, w := range all {
+		if w.agentID == "" {
+			continue
+		}
+		places <- struct{}{}
+		adopting.Go(func() {
+			w.adopt(ctx)
+			<-places
+		})
+	}
+	adopting.Wait()
+	for _, w := range all {
+		if w.adopted.agent != nil {
+			agents++
+		}
+	}
+	return agents
+}
+
+// restore makes a workload of a record.
+func (m *Manager) restore(r state.Record) (*Workload, error) {
+	var k kept
+	if err := json.Unmarshal(r.Spec, &k); err != nil {
+		return nil, fmt.Errorf("read what is kept of it: %w", err)
+	}
+	if k.Spec.ID != r.ID {
+		return nil, fmt.Errorf("what is kept of it is of workload %s", k.Spec.ID)
+	}
+	w := newWorkload(m, k.Spec)
+	w.bytes, w.agentID = k.Bytes, r.AgentID
+	w.status.Accepted, w.status.Started, w.status.Restarts = r.Accepted, r.Started, r.Restarts
+	if r.Digest != "" {
+		w.status.Digest = r.Digest
+	}
+	w.adopted = &adopted{digest: r.Digest, stopping: r.State == nex.StateStopping}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.workloads[r.ID] = w
+	m.restored = append(m.restored, w)
+	return w, nil
+}
+
+// adopt takes over the agent of a workload, if there is one any more.
+func (w *Workload) adopt(ctx context.Context) {
+	a := w.adopted
+	if w.adopted.lost = w.openFunction(); w.adopted.lost != nil {
+		return
+	}
+	a.run = w.newRun(a.digest)
+	a.agent, a.lost = w.m.cfg.Agents.Adopt(ctx, w.agentID, !w.spec.Type.Function(), a.run.events)
+	if errors.Is(a.lost, sandbox.ErrGone) {
+		a.lost = errors.New("it ended while there was no node")
+	}
+}
+
+// Resume lets the restored workloads go on: those whose agents come back as if nothing had happened, the
+// others as their restart policies say.
+func (m *Manager) Resume() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, w := range m.restored {
+		m.group.Go(w.run)
+	}
+	m.restored = nil
+}
+
+// resume is the first part of the life of a restored workload, until the run that the earlier process has
+// started has ended.
+func (w *Workload) resume() outcome {
+	a := w.adopted
+	if a.stopping {
+		w.stop(DefaultGrace)
+	}
+	switch {
+	case a.lost != nil:
+		return outcome{err: fmt.Errorf("the %s was lost with an earlier process of the node: %w", w.kind(), a.lost)}
+	case a.agent == nil:
+		return outcome{err: errors.New("the node has been started again")}
+	}
+	end := w.takeOver(a)
+	if !end.left {
+		a.agent.Release()
+	}
+	return end
+}
+
+// takeOver waits for an adopted agent to come back and then for the end of what it runs.
+func (w *Workload) takeOver(a *adopted) outcome {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), returnTimeout, fmt.Errorf("it did not come back within %s", returnTimeout))
+	defer cancel()
+	held, err := a.agent.Return(ctx)
+	switch {
+	case err != nil:
+	case held.WorkloadID != w.spec.ID:
+		err = fmt.Errorf("it runs workload %s", held.WorkloadID)
+	case w.function != nil && w.ctx.Err() == nil:
+		err = w.function.Attach(a.agent.Link, a.digest)
+	}
+	if err != nil {
+		return outcome{err: fmt.Errorf("the %s was given up, because its agent could not be taken over: %w", w.kind(), err)}
+	}
+	if w.hasRun() {
+		w.move(nex.StateRunning, "taken over from an earlier process of the node", nil)
+	} else { // the end came between the start and its record
+		w.running(a.digest)
+	}
+	return w.attend(a.agent, a.run)
+}
