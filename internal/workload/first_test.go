@@ -13,8 +13,8 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
-	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/artifact"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"

@@ -139,7 +139,7 @@ func (h *Host) URL() string { return h.server.ClientURL() }
 func (h *Host) Close() {
 	h.shutdown()
 	for _, l := range h.open() {
-		h.remove(filepath.Join(h.dir, l.id))
+		l.Close()
 	}
 	if h.cfg.Dir == "" {
 		h.remove(h.dir)
