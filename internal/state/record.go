@@ -31,7 +31,7 @@ type Record struct {
 }
 
 // MaxSpec bounds Record.Spec, in bytes.
-const MaxSpec = 24 << 20
+const MaxSpec = 8 << 20
 
 // Damaged is a record that cannot be used.
 type Damaged struct {

@@ -74,20 +74,31 @@ func (s *Store) Put(r Record, durable bool) error {
 		return fmt.Errorf("keep the state of workload %s: %w", r.ID, err)
 	}
 	defer s.lock(r.ID)()
-	// What is being stopped, or has ended, must not come back because this version is damaged one day.
-	last := r.State == nex.StateStopping || r.State.Ended()
-	if err := s.replace(r.ID, data, durable, !last && s.isOnDisk(r.ID)); err != nil {
+	if err := s.put(r, data, durable); err != nil {
 		return fmt.Errorf("keep the state of workload %s: %w", r.ID, err)
 	}
-	s.setOnDisk(r.ID, durable)
-	if last {
-		err = remove(s.previous(r.ID))
+	return nil
+}
+
+func (s *Store) put(r Record, data []byte, durable bool) error {
+	tmp, err := s.write(r.ID, data, durable)
+	if err != nil {
+		return err
 	}
-	if durable {
-		syncDir(s.dir)
+	keep := s.isOnDisk(r.ID)
+	if r.State == nex.StateStopping || r.State.Ended() {
+		// It must not come back because this version is damaged one day.
+		keep, err = false, remove(s.previous(r.ID))
+	}
+	if err == nil {
+		err = s.replace(r.ID, tmp, keep)
 	}
 	if err != nil {
-		return fmt.Errorf("forget the previous state of workload %s: %w", r.ID, err)
+		return errors.Join(err, os.Remove(tmp))
+	}
+	s.setOnDisk(r.ID, durable)
+	if durable {
+		syncDir(s.dir)
 	}
 	return nil
 }

@@ -6,27 +6,24 @@ import (
 	"os"
 )
 
-// replace makes data the current file of a record. With keep the one before becomes the previous one,
-// in place of that. When it fails the current file is what it was.
-func (f files) replace(id string, data []byte, durable, keep bool) error {
-	tmp, err := f.write(id, data, durable)
-	if err != nil {
-		return err
-	}
+// replace makes the file tmp the current one of a record. With keep the one before becomes the previous
+// one, in place of that. When it fails the current file is what it was.
+func (f files) replace(id, tmp string, keep bool) error {
 	current, previous := f.current(id), f.previous(id)
 	if keep {
 		// Whoever comes between the two renames finds the previous file alone, which is the current one then.
-		if err := os.Rename(current, previous); err != nil {
-			return errors.Join(err, os.Remove(tmp))
+		switch err := os.Rename(current, previous); {
+		case errors.Is(err, fs.ErrNotExist): // somebody has removed it by hand
+			keep = false
+		case err != nil:
+			return err
 		}
 	}
-	if err := os.Rename(tmp, current); err != nil {
-		if keep {
-			err = errors.Join(err, os.Rename(previous, current))
-		}
-		return errors.Join(err, os.Remove(tmp))
+	err := os.Rename(tmp, current)
+	if err != nil && keep {
+		err = errors.Join(err, os.Rename(previous, current))
 	}
-	return nil
+	return err
 }
 
 // write writes a file of its own name, on the disk if it is to be durable.
@@ -51,7 +48,10 @@ func (f files) write(id string, data []byte, durable bool) (path string, err err
 // forget removes the files of a record, for good. The previous one goes first: it would be used if it
 // alone was left.
 func (f files) forget(id string) error {
-	if err := errors.Join(remove(f.previous(id)), remove(f.current(id))); err != nil {
+	if err := remove(f.previous(id)); err != nil {
+		return err
+	}
+	if err := remove(f.current(id)); err != nil {
 		return err
 	}
 	syncDir(f.dir)
