@@ -31,7 +31,9 @@ type Endpoint struct {
 	// mu is held while the table is changed, so that changes of one sandbox come after each other.
 	mu         sync.Mutex
 	closed     bool
-	policy     *policy.Policy
+	laid       bool           // it may be in the table
+	policy     *policy.Policy // nil: none, it may make no connections
+	egress     nex.Egress     // what the policy was made of, besides the node's
 	generation int
 	sets       []*nftables.Set            // of names
 	failed     []*nftables.Set            // of changes that failed, which may be there all the same
@@ -66,7 +68,7 @@ func (m *Manager) Attach(ctx context.Context, id string, e nex.Egress) (_ *Endpo
 	if m.cni != nil {
 		ep.slot.addr, err = m.cni.attach(ctx, m.home, id, ep.path)
 	} else {
-		err = m.attach(ep, p, &undo)
+		err = m.attach(ep, e, p, &undo)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("attach network of sandbox %s: %w", id, err)
@@ -128,7 +130,11 @@ func (m *Manager) release(ep *Endpoint) {
 }
 
 // attach makes what an endpoint of the built-in network consists of.
-func (m *Manager) attach(ep *Endpoint, p *policy.Policy, undo *unwind.Stack) error {
+func (m *Manager) attach(ep *Endpoint, e nex.Egress, p *policy.Policy, undo *unwind.Stack) error {
+	undo.Add(func() { _ = m.forgetPolicy(ep.id) })
+	if err := m.keepPolicy(ep.id, e, 0); err != nil {
+		return err
+	}
 	w := wire{
 		home: m.home, inside: m.cfg.InterfaceName, outside: ep.slot.iface, addr: ep.slot.addr, gateway: m.gateway, mtu: m.mtu,
 		alias: aliasOf(ep.id, ep.slot),
@@ -149,13 +155,13 @@ func (m *Manager) attach(ep *Endpoint, p *policy.Policy, undo *unwind.Stack) err
 	if err != nil {
 		return fmt.Errorf("add rules: %w", err)
 	}
-	ep.usePolicy(p, ep.sets)
+	ep.usePolicy(e, p, ep.sets)
 	return nil
 }
 
 // usePolicy must be called with mu held, or before others know ep.
-func (ep *Endpoint) usePolicy(p *policy.Policy, sets []*nftables.Set) {
-	ep.policy, ep.sets = p, sets
+func (ep *Endpoint) usePolicy(e nex.Egress, p *policy.Policy, sets []*nftables.Set) {
+	ep.laid, ep.egress, ep.policy, ep.sets = true, e, p, sets
 	ep.learned = make([]map[netip.Addr]time.Time, len(sets))
 }
 
@@ -183,20 +189,41 @@ func (ep *Endpoint) SetEgress(ctx context.Context, e nex.Egress) error {
 	if ep.m.cni != nil {
 		return nil // without rules there is nothing to change
 	}
+	if err := ep.replace(e, p); err != nil {
+		return fmt.Errorf("set egress of sandbox %s: %w", ep.id, err)
+	}
+	return nil
+}
+
+// replace makes another policy count. It is kept before, so that what a later process takes over is never
+// what was replaced.
+func (ep *Endpoint) replace(e nex.Egress, p *policy.Policy) error {
+	m := ep.m
+	if err := m.keepPolicy(ep.id, e, ep.generation+1); err != nil {
+		return err
+	}
 	var sets []*nftables.Set
-	err = transact(func(c *nftables.Conn) (err error) {
-		if sets, err = ep.m.table.addPolicy(c, ep.slot, ep.generation+1, p); err != nil {
+	err := transact(func(c *nftables.Conn) (err error) {
+		if sets, err = m.table.addPolicy(c, ep.slot, ep.generation+1, p); err != nil {
 			return err
 		}
-		return ep.m.table.removeSets(c, ep.sets)
+		return errors.Join(m.table.enforce(c, ep.slot), m.table.removeSets(c, ep.sets))
 	})
 	if err != nil {
 		ep.failed = append(ep.failed, sets...)
-		return fmt.Errorf("set egress of sandbox %s: %w", ep.id, err)
+		return errors.Join(err, ep.keepAgain())
 	}
 	ep.generation++
-	ep.usePolicy(p, sets)
+	ep.usePolicy(e, p, sets)
 	return nil
+}
+
+// keepAgain takes back what replace has kept.
+func (ep *Endpoint) keepAgain() error {
+	if ep.policy == nil {
+		return ep.m.forgetPolicy(ep.id)
+	}
+	return ep.m.keepPolicy(ep.id, ep.egress, ep.generation)
 }
 
 // Close removes the sandbox's network, and ends the TCP connections that programs of this machine have with
@@ -230,17 +257,17 @@ func (m *Manager) detach(ep *Endpoint) error {
 		return err
 	}
 	abort(ep.slot.addr, m.log) // now that it can make no new ones
-	if ep.policy != nil {
+	if ep.laid {
 		sets := slices.Concat(ep.sets, ep.failed)
 		err := transact(func(c *nftables.Conn) error { return m.table.dismiss(c, ep.slot, sets) })
 		if err != nil {
 			return fmt.Errorf("remove rules: %w", err)
 		}
-		ep.policy = nil
+		ep.laid, ep.policy = false, nil
 	}
 	if err := removeNamespace(ep.path); err != nil {
 		return err
 	}
 	forget(ep.slot.addr, m.log)
-	return nil
+	return m.forgetPolicy(ep.id)
 }

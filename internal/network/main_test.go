@@ -25,6 +25,7 @@ const (
 	roleSleeper   = "sleeper"
 	roleCrashing  = "crashing"
 	rolePowerless = "powerless"
+	roleEarlier   = "earlier"
 )
 
 // All tests run in a network namespace and a mount namespace of their own: from there no packet gets out,
@@ -38,6 +39,8 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	case roleCrashing:
 		os.Exit(crash())
+	case roleEarlier:
+		os.Exit(earlier())
 	case rolePowerless:
 		_, err := network.Open(context.Background(), network.Config{Name: "t1"})
 		fmt.Println(errors.Is(err, network.ErrRights), err)

@@ -45,6 +45,7 @@ type Manager struct {
 	byAddr    map[netip.Addr]*Endpoint // of those which may ask for names
 	numbers   numbers
 	exposed   map[uint16]netip.AddrPort // by port of the gateway, over TCP
+	taken     map[uint16]bool           // of these, what an earlier process exposed and this one has not
 	left      map[string]leftover       // of an earlier process, still in use; by id
 	mark      uint32                    // of the latest attachment
 }
@@ -95,6 +96,7 @@ func (m *Manager) Expose(port uint16, target netip.AddrPort) error {
 		return fmt.Errorf("expose %s at port %d: %w", target, port, err)
 	}
 	m.exposed[port] = target
+	delete(m.taken, port)
 	return nil
 }
 
@@ -102,6 +104,32 @@ func (m *Manager) Expose(port uint16, target netip.AddrPort) error {
 // was made or changed. With sandboxes left nothing is exposed any more, their connections to elsewhere go on,
 // and the next Open finds them.
 func (m *Manager) Close() error {
+	return m.end(func(c *nftables.Conn) error {
+		c.FlushSet(m.table.exposed) // others may get the ports that it leads to
+		return nil
+	})
+}
+
+// Leave ends what this process does for the sandboxes, and leaves them their networks, by the same rules and
+// with what was exposed, for a later process to take over: see [Manager.Adopt]. They have no names meanwhile.
+// Without sandboxes it is Close. Endpoints must not be used any more.
+func (m *Manager) Leave() error {
+	return m.end(func(c *nftables.Conn) error {
+		// Others may get the ports of the proxy. To remove what is not there fails.
+		for proto, addr := range map[byte]netip.AddrPort{unix.IPPROTO_UDP: m.proxy.UDP(), unix.IPPROTO_TCP: m.proxy.TCP()} {
+			if err := c.SetAddElements(m.table.exposed, exposure(proto, dnsPort, addr)); err != nil {
+				return err
+			}
+			if err := c.SetDeleteElements(m.table.exposed, exposure(proto, dnsPort, addr)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// end ends the manager; with sandboxes that are left hide takes back what leads to this process.
+func (m *Manager) end(hide func(*nftables.Conn) error) error {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
@@ -115,28 +143,30 @@ func (m *Manager) Close() error {
 	m.mu.Unlock()
 	var errs []error
 	if m.cni == nil {
+		if inUse > 0 {
+			errs = append(errs, transact(hide))
+		}
 		errs = append(errs, m.proxy.Close())
 		m.uplinks.stop()
-		if inUse == 0 {
-			errs = append(errs, m.giveBack())
-		} else {
-			errs = append(errs, transact(func(c *nftables.Conn) error {
-				c.FlushSet(m.table.exposed) // others may get the ports that it leads to
-				return nil
-			}))
-		}
+	}
+	if inUse == 0 {
+		errs = append(errs, m.giveBack())
 	}
 	return errors.Join(append(errs, unix.Close(m.home))...)
 }
 
-// giveBack undoes openBuiltIn but for what ends with the process.
+// giveBack undoes Open but for what ends with the process.
 func (m *Manager) giveBack() error {
 	unlock, err := lock(context.Background())
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return errors.Join(m.uplinks.restore(), removeTable(m.table))
+	err = m.removeKeptDir()
+	if m.cni == nil {
+		err = errors.Join(err, m.uplinks.restore(), removeTable(m.table))
+	}
+	return err
 }
 
 func (m *Manager) path(id string) string {

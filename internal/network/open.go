@@ -21,8 +21,9 @@ import (
 var ErrRights = errors.New("cannot make networks for sandboxes")
 
 // Open makes the network of a node's sandboxes, and removes what an earlier process with the same name
-// left and no process uses. What is still used is cut off but for the connections that it has; see
-// [Manager.Sweep]. It waits while another node of the machine starts or ends, at most a minute. An error is
+// left and no process uses. What is still used goes on as before, by the rules that its policy makes with the
+// Egress of cfg, or, if its policy is not known, with the connections that it has and no new ones; see
+// [Manager.Adopt] and [Manager.Sweep]. It waits while another node of the machine starts or ends, at most a minute. An error is
 // [ErrRights] if this process may not make networks at all. The caller must Close the manager.
 func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 	cfg, err = cfg.withDefaults()
@@ -33,8 +34,9 @@ func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 		return nil, err
 	}
 	m := &Manager{
-		cfg: cfg, log: cfg.Logger, gate: make(chan struct{}, parallel), table: newTable(cfg.Name), mark: rand.Uint32(),
-		endpoints: map[string]*Endpoint{}, byAddr: map[netip.Addr]*Endpoint{}, exposed: map[uint16]netip.AddrPort{},
+		cfg: cfg, log: cfg.Logger, gate: make(chan struct{}, parallel), table: newTable(cfg.Name, 0), mark: rand.Uint32(),
+		endpoints: map[string]*Endpoint{}, byAddr: map[netip.Addr]*Endpoint{},
+		exposed: map[uint16]netip.AddrPort{}, taken: map[uint16]bool{},
 	}
 	var undo unwind.Stack
 	defer undo.RunOnError(&err)
@@ -57,6 +59,12 @@ func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 		return nil, err
 	}
 	if _, err := m.removeLeftovers(ctx, func(string) bool { return false }); err != nil {
+		return nil, err
+	}
+	if len(m.left) == 0 {
+		undo.Add(func() { _ = m.removeKeptDir() })
+	}
+	if err := m.openKeptDir(); err != nil {
 		return nil, err
 	}
 	if m.cni == nil {
@@ -93,6 +101,11 @@ func checkRights() error {
 }
 
 func (m *Manager) openBuiltIn(undo *unwind.Stack) error {
+	earlier, fresh, err := earlierTables(m.cfg.Name)
+	if err != nil {
+		return fmt.Errorf("cannot make networks for sandboxes: %w", err)
+	}
+	m.table = fresh
 	around, err := takenNetworks(m.table)
 	if err != nil {
 		return fmt.Errorf("cannot make networks for sandboxes: %w", err)
@@ -113,12 +126,15 @@ func (m *Manager) openBuiltIn(undo *unwind.Stack) error {
 		return err
 	}
 	undo.Add(func() { _ = m.proxy.Close() })
-	previous := guardedBefore(m.table)
-	if err := m.layTable(); err != nil {
+	previous := guardedBefore(earlier)
+	if err := m.layTable(earlier, previous); err != nil {
 		return err
 	}
 	if len(m.left) == 0 {
 		undo.Add(func() { _ = removeTable(m.table) })
+	}
+	if err := retire(earlier); err != nil {
+		return err
 	}
 	if m.uplinks, err = startUplinks(m.table, m.subnet, m.log, previous); err != nil {
 		return err
@@ -148,22 +164,43 @@ func (m *Manager) subnetOfLeftovers(around taken) netip.Prefix {
 	return netip.Prefix{}
 }
 
-// layTable replaces the table of an earlier process by a new one, in which what is still used keeps the
-// connections that it has.
-func (m *Manager) layTable() error {
-	err := transact(func(c *nftables.Conn) error {
+// layTable makes the table, with what is still used as it was in earlier ones, which guarded those interfaces: so
+// that it can follow them without anything being refused, or allowed, that was not before.
+func (m *Manager) layTable(earlier []*table, guarded []string) error {
+	if len(m.left) > 0 {
+		m.takeExposed(earlier)
+	}
+	var heirs []*heir
+	size := socketBuffer
+	for id, l := range m.left {
+		if l.slot.n == 0 || nth(m.subnet, l.slot.n) != l.slot.addr || !m.numbers.keep(l.slot.n) {
+			continue // of another subnet
+		}
+		h, err := m.inherit(id, l, earlier)
+		if err != nil {
+			return err
+		}
+		heirs = append(heirs, h)
+		size += h.size()
+	}
+	err := transactSized(min(size, maxBatch), func(c *nftables.Conn) error {
 		if err := m.table.create(c, m.subnet, m.gateway); err != nil {
 			return err
 		}
-		for id, l := range m.left {
-			if l.slot.n == 0 || nth(m.subnet, l.slot.n) != l.slot.addr || !m.numbers.keep(l.slot.n) {
-				continue // of another subnet
-			}
-			if err := m.table.admit(c, l.slot); err != nil {
+		for _, h := range heirs {
+			if err := h.lay(c); err != nil {
 				return err
 			}
-			l.admitted = true
-			m.left[id] = l
+		}
+		for _, name := range guarded {
+			if err := c.SetAddElements(m.table.guarded, []nftables.SetElement{{Key: ifname(name)}}); err != nil {
+				return err
+			}
+		}
+		for port, target := range m.exposed {
+			if err := c.SetAddElements(m.table.exposed, exposure(unix.IPPROTO_TCP, port, target)); err != nil {
+				return err
+			}
 		}
 		return errors.Join(
 			c.SetAddElements(m.table.exposed, exposure(unix.IPPROTO_UDP, dnsPort, m.proxy.UDP())),
@@ -172,6 +209,14 @@ func (m *Manager) layTable() error {
 	})
 	if err != nil {
 		return fmt.Errorf("cannot make nftables table %s, which takes a kernel with nftables, NAT and connection tracking: %w", m.table.Name, err)
+	}
+	m.mu.Lock() // the proxy has been started
+	defer m.mu.Unlock()
+	for _, h := range heirs {
+		l := m.left[h.ep.id]
+		l.ep = h.ep
+		m.left[h.ep.id] = l
+		m.byAddr[h.ep.slot.addr] = h.ep
 	}
 	return nil
 }

@@ -15,14 +15,17 @@ import (
 	"github.com/nex-engine/nex/internal/network/policy"
 )
 
-// socketBuffer holds the answers to the largest batch: each rule is answered by itself.
+// socketBuffer holds the largest batch about one sandbox, and the answers to it: each rule is answered by itself.
 const socketBuffer = 4 << 20
 
 // transact sends what fill puts into a batch. It happens as a whole, or not at all.
-func transact(fill func(*nftables.Conn) error) error {
+func transact(fill func(*nftables.Conn) error) error { return transactSized(socketBuffer, fill) }
+
+// transactSized is transact for a batch of which it is known how large it can be.
+func transactSized(size int, fill func(*nftables.Conn) error) error {
 	c, err := nftables.New(nftables.WithSockOptions(
-		func(s *netlink.Conn) error { return s.SetReadBuffer(socketBuffer) },
-		func(s *netlink.Conn) error { return s.SetWriteBuffer(socketBuffer) },
+		func(s *netlink.Conn) error { return s.SetReadBuffer(size) },
+		func(s *netlink.Conn) error { return s.SetWriteBuffer(size) },
 	))
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
@@ -68,9 +71,7 @@ func (t *table) admit(c *nftables.Conn, s slot) error {
 func (t *table) addPolicy(c *nftables.Conn, s slot, generation int, p *policy.Policy) ([]*nftables.Set, error) {
 	sets := make([]*nftables.Set, p.Sets())
 	for i := range sets {
-		sets[i] = newSet(t.Table, nftables.Set{
-			Name: fmt.Sprintf("n%d_%d_%d", s.n, generation, i), KeyType: nftables.TypeIPAddr, HasTimeout: true, Size: maxAddresses,
-		})
+		sets[i] = t.namesOf(s, generation, i)
 		if err := c.AddSet(sets[i], nil); err != nil {
 			return nil, err
 		}
@@ -98,6 +99,13 @@ func (t *table) addPolicy(c *nftables.Conn, s slot, generation int, p *policy.Po
 		t.add(c, chains[i], goTo("refuse"))
 	}
 	return sets, nil
+}
+
+// namesOf is a set of addresses that names lead to.
+func (t *table) namesOf(s slot, generation, i int) *nftables.Set {
+	return newSet(t.Table, nftables.Set{
+		Name: fmt.Sprintf("n%d_%d_%d", s.n, generation, i), KeyType: nftables.TypeIPAddr, HasTimeout: true, Size: maxAddresses,
+	})
 }
 
 // emptyPolicy makes the chains of a policy, and takes out the rules of those that are there.

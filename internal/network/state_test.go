@@ -43,9 +43,11 @@ func snapshot(t testing.TB) string {
 	for _, table := range tables {
 		lines = append(lines, "table "+table.Name)
 	}
-	files, err := filepath.Glob("/run/netns/*")
-	must(t, err)
-	lines = append(lines, files...)
+	for _, pattern := range []string{"/run/netns/*", "/run/nex-network/*", "/run/nex-network/*/*"} {
+		files, err := filepath.Glob(pattern)
+		must(t, err)
+		lines = append(lines, files...)
+	}
 	for _, s := range []string{"ip_forward", "conf/all/route_localnet", "conf/default/forwarding"} {
 		b, err := os.ReadFile("/proc/sys/net/ipv4/" + s)
 		must(t, err)

@@ -11,16 +11,14 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 )
 
 // leftover is what an earlier process of the node made for a sandbox.
 type leftover struct {
-	path string // of its namespace, empty if there is none
-	slot slot   // without an interface its name is empty
-	// admitted says that the table lets it keep its connections.
-	admitted bool
+	path string    // of its namespace, empty if there is none
+	slot slot      // without an interface its name is empty
+	ep   *Endpoint // as which it is in the table; nil if it is not
 	// cut says that its interface is removed and its connections are ended.
 	cut bool
 }
@@ -104,15 +102,17 @@ func usedNamespaces() (map[namespaceKey]bool, error) {
 }
 
 // Sweep removes what an earlier process with the same name left for sandboxes that keep says no to, and
-// returns for how many; one that cannot be removed does not keep the others. It leaves those alone in which a process still runs. Sandboxes of this manager are
-// none of its business.
+// returns for how many; one that cannot be removed does not keep the others. It leaves those alone in which a
+// process still runs. Sandboxes of this manager, adopted ones too, are none of its business. What was exposed
+// by the earlier process alone is exposed no more.
 func (m *Manager) Sweep(ctx context.Context, keep func(id string) bool) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return 0, errClosed
 	}
-	return m.removeLeftovers(ctx, keep)
+	removed, err := m.removeLeftovers(ctx, keep)
+	return removed, errors.Join(err, m.hideTaken())
 }
 
 // removeLeftovers must be called with mu held, or before others know m.
@@ -148,8 +148,18 @@ func (m *Manager) removeLeftovers(ctx context.Context, keep func(id string) bool
 }
 
 func (m *Manager) removeLeftover(id string, l leftover) error {
-	if m.cni != nil && l.path != "" {
-		return m.cni.detach(id, l.path)
+	switch {
+	case m.cni != nil && l.path != "":
+		return errors.Join(m.cni.detach(id, l.path), m.forgetPolicy(id))
+	case l.ep != nil:
+		delete(m.byAddr, l.slot.addr)
+		l.ep.mu.Lock()
+		defer l.ep.mu.Unlock()
+		if err := m.detach(l.ep); err != nil {
+			return err
+		}
+		m.numbers.give(l.slot.n)
+		return nil
 	}
 	if l.slot.iface != "" && !l.cut {
 		if err := removeLink(l.slot.iface); err != nil {
@@ -161,26 +171,13 @@ func (m *Manager) removeLeftover(id string, l leftover) error {
 		l.cut = true // if what follows fails, the address may become another node's
 		m.left[id] = l
 	}
-	if l.admitted {
-		err := transact(func(c *nftables.Conn) error {
-			return errors.Join(
-				m.table.admit(c, l.slot), // to remove what is not there fails
-				c.SetDeleteElements(m.table.senders, m.table.senderOf(l.slot)),
-				c.SetDeleteElements(m.table.flows, m.table.flowsOf(l.slot)),
-			)
-		})
-		if err != nil {
-			return err
-		}
-		m.numbers.give(l.slot.n)
-		l.admitted = false // if what follows fails, this is done
-		m.left[id] = l
-	}
 	if l.slot.addr.IsValid() {
 		forget(l.slot.addr, m.log)
 	}
-	if l.path == "" {
-		return nil
+	if l.path != "" {
+		if err := removeNamespace(l.path); err != nil {
+			return err
+		}
 	}
-	return removeNamespace(l.path)
+	return m.forgetPolicy(id)
 }

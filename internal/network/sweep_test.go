@@ -110,7 +110,7 @@ func TestLeftovers(t *testing.T) {
 	if !strings.Contains(log.String(), "sandbox=used") {
 		t.Errorf("log does not name what is in use: %s", log.String())
 	}
-	// Its connection goes on, and it makes no new ones.
+	// Its connection goes on, and so do its rules.
 	if _, err := conn.Write([]byte("still here\n")); err != nil {
 		t.Error(err)
 	}
@@ -118,7 +118,8 @@ func TestLeftovers(t *testing.T) {
 	if line, err := lines.ReadString('\n'); line != "still here\n" {
 		t.Errorf("the connection that was left says %q, %v", line, err)
 	}
-	wantRefused(t, used, publicAddr+":80")
+	wantReached(t, used, publicAddr+":80", nodeAddr)
+	wantRefused(t, used, privateOne+":80")
 	if _, err := m.Attach(t.Context(), "used", nex.Egress{}); err == nil {
 		t.Error("a sandbox in use is attached again")
 	}

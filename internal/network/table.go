@@ -24,12 +24,10 @@ const (
 	maxAddresses = 4096
 )
 
-// tablePrefix begins the names of the tables of all nodes.
-const tablePrefix = "nex_"
-
 // table is the node's nftables table.
 type table struct {
 	*nftables.Table
+	node string // its name
 	ours string // begins the names of the interfaces
 
 	senders  *nftables.Set // interface . address: what a sandbox may send from
@@ -52,8 +50,11 @@ func newSet(t *nftables.Table, s nftables.Set) *nftables.Set {
 	return &s
 }
 
-func newTable(name string) *table {
-	t := &table{Table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: tablePrefix + name}, ours: interfacePrefix(name)}
+// newTable is one of the tables that a node may have: see tableName.
+func newTable(node string, number int) *table {
+	t := &table{
+		Table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: tableName(node, number)}, node: node, ours: interfacePrefix(node),
+	}
 	set := func(name string, key ...nftables.SetDatatype) *nftables.Set {
 		return newSet(t.Table, nftables.Set{Name: name, KeyType: nftables.MustConcatSetType(key...), Concatenation: len(key) > 1})
 	}
