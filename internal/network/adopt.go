@@ -103,7 +103,7 @@ type heir struct {
 
 // inherit looks up what an earlier process had in the table for a sandbox. If its policy is not known it has
 // none.
-func (m *Manager) inherit(id string, l leftover, earlier []*table) (*heir, error) {
+func (m *Manager) inherit(c *nftables.Conn, id string, l leftover, earlier []*table) (*heir, error) {
 	ep := &Endpoint{m: m, id: id, path: l.path, slot: l.slot}
 	k, err := m.readKept(id)
 	if err == nil {
@@ -121,17 +121,13 @@ func (m *Manager) inherit(id string, l leftover, earlier []*table) (*heir, error
 	}
 	h := &heir{ep: ep, learned: make([][]nftables.SetElement, ep.policy.Sets())}
 	for _, t := range earlier {
-		h.learn(t)
+		h.learn(c, t)
 	}
 	return h, nil
 }
 
 // learn looks up what names led to. Those whose set cannot be read have to be resolved anew.
-func (h *heir) learn(t *table) {
-	c, err := nftables.New()
-	if err != nil {
-		return
-	}
+func (h *heir) learn(c *nftables.Conn, t *table) {
 	for i := range h.learned {
 		elements, err := c.GetSetElements(t.namesOf(h.ep.slot, h.ep.generation, i))
 		if err != nil {

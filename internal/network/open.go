@@ -170,20 +170,25 @@ func (m *Manager) layTable(earlier []*table, guarded []string) error {
 	if len(m.left) > 0 {
 		m.takeExposed(earlier)
 	}
+	c, err := nftables.New(nftables.AsLasting()) // one socket for all
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	defer func() { _ = c.CloseLasting() }() // only read
 	var heirs []*heir
 	size := socketBuffer
 	for id, l := range m.left {
 		if l.slot.n == 0 || nth(m.subnet, l.slot.n) != l.slot.addr || !m.numbers.keep(l.slot.n) {
 			continue // of another subnet
 		}
-		h, err := m.inherit(id, l, earlier)
+		h, err := m.inherit(c, id, l, earlier)
 		if err != nil {
 			return err
 		}
 		heirs = append(heirs, h)
 		size += h.size()
 	}
-	err := transactSized(min(size, maxBatch), func(c *nftables.Conn) error {
+	err = transactSized(min(size, maxBatch), func(c *nftables.Conn) error {
 		if err := m.table.create(c, m.subnet, m.gateway); err != nil {
 			return err
 		}

@@ -88,13 +88,21 @@ func namespaceAt(path string) (namespaceKey, error) {
 
 // usedNamespaces are the network namespaces that processes are in.
 func usedNamespaces() (map[namespaceKey]bool, error) {
-	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = proc.Close() }() // only read
+	names, err := proc.Readdirnames(-1)
 	if err != nil {
 		return nil, err
 	}
 	used := map[namespaceKey]bool{}
-	for _, path := range links {
-		if key, err := namespaceAt(path); err == nil { // else it has ended
+	for _, name := range names {
+		if name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		if key, err := namespaceAt("/proc/" + name + "/ns/net"); err == nil { // else it has ended
 			used[key] = true
 		}
 	}
