@@ -39,9 +39,7 @@ type functionWork struct {
 	give     func(ctx context.Context, compiled []byte) error
 	giving   sync.WaitGroup
 
-	pump    *logpump.Pump
-	printed chan struct{} // closed when nothing more is printed
-	logged  chan struct{} // closed when the function's log has been sent
+	pump *logpump.Pump
 }
 
 var _ work = (*functionWork)(nil)
@@ -52,20 +50,18 @@ func (a *agent) load(ctx context.Context, d agentlink.Deploy, load function.Load
 		return nil, nex.Errorf(nex.CodeInternal, "workload %s was not started: the node did not say how the function runs", d.Name)
 	}
 	f := &functionWork{
-		log:     a.cfg.Logger.With(attrWorkload, d.WorkloadID),
-		memory:  newMemoryWatch(d.Function.ProcessBytes, a.conn.Usage),
-		queue:   make(chan queuedCall, d.Function.Concurrency+d.Function.Queue),
-		stuck:   make(chan struct{}, 1),
-		give:    a.conn.SendCompiled,
-		pump:    logpump.New(d.WorkloadID, a.conn.Logs),
-		printed: make(chan struct{}),
-		logged:  make(chan struct{}),
+		log:    a.cfg.Logger.With(attrWorkload, d.WorkloadID),
+		memory: newMemoryWatch(d.Function.ProcessBytes, a.up.tellUsage),
+		queue:  make(chan queuedCall, d.Function.Concurrency+d.Function.Queue),
+		stuck:  make(chan struct{}, 1),
+		give:   a.up.sendCompiled,
+		pump:   a.openLog(d.WorkloadID),
 	}
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
-	go f.carryLog()
 	if err := f.open(ctx, a, d, load); err != nil {
 		f.cancel(errStopped)
-		f.drain()
+		f.pump.End()
+		a.flush()
 		f.memory.close()
 		return nil, err
 	}
@@ -170,7 +166,7 @@ func (a *agent) functionConfig(d agentlink.Deploy, print func(function.LogLine))
 		Environment: a.functionEnvironment(d),
 		Concurrency: d.Function.Concurrency, MemoryBytes: d.Function.MemoryBytes,
 		MaxResultBytes: min(d.Function.MaxResultBytes, agentlink.MaxPayloadBytes), Compiled: d.Function.Compiled, KeepCompiled: agentlink.MaxCompiledBytes,
-		Host: a.conn, Log: print,
+		Host: a.up, Log: print,
 	}
 }
 
@@ -182,18 +178,13 @@ func (f *functionWork) printError(text string) {
 
 func (f *functionWork) print(l function.LogLine) { f.pump.Print(l.Stream, l.Level, l.Text) }
 
-func (f *functionWork) carryLog() {
-	defer close(f.logged)
-	f.pump.RunUntil(f.printed)
-}
-
 // reply implements work.
 func (f *functionWork) reply() agentlink.DeployReply {
 	return agentlink.DeployReply{PID: os.Getpid(), Compiled: f.compiled != nil}
 }
 
 // errMemory is why a function has to go that takes too much.
-var errMemory = errors.New("it takes more memory than the function may have")
+var errMemory = errors.New("it takes more memory than the function may have: deploy it with more --memory, or let it take less")
 
 // Why calls end with the function.
 var (
@@ -222,7 +213,7 @@ func (f *functionWork) attend(ctx context.Context, stops <-chan time.Duration) (
 		f.close()
 	}
 	f.printError(end.line)
-	f.drain()
+	f.pump.End()
 	f.memory.close()
 	f.giving.Wait()
 	f.log.Info("function ended", "exit", end.exit.String())
@@ -279,16 +270,5 @@ func (f *functionWork) close() {
 	case <-closed:
 	case <-timer.C:
 		f.log.Warn("the function's runtime did not end in time")
-	}
-}
-
-// drain sends what is left of the log.
-func (f *functionWork) drain() {
-	close(f.printed)
-	timer := time.NewTimer(drainTimeout)
-	defer timer.Stop()
-	select {
-	case <-f.logged:
-	case <-timer.C:
 	}
 }

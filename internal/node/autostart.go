@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,13 +22,14 @@ import (
 
 // autostart starts the workloads of the configuration, in the background: a node whose workloads
 // cannot start is of use nevertheless. Their issuer is the node's own, whose key lies in the data
-// directory, so that its owner can stop them.
+// directory, so that its owner can stop them. Those that an earlier process of the node has started go on, but
+// for those that the configuration has no longer, or has otherwise now.
 //
-// What an essential workload needs may come later than the node, so its start is tried again until it
-// succeeds.
+// What a workload needs may come later than the node, so the start of one that is to run again after it has
+// failed is tried until it succeeds.
 func (n *node) autostart(ctx context.Context) {
-	list := n.cfg.Settings.Autostart.Workloads
-	if len(list) == 0 {
+	list, before := n.cfg.Settings.Autostart.Workloads, n.workloads.Configured()
+	if len(list) == 0 && len(before) == 0 {
 		return
 	}
 	issuer, err := n.ownIssuer()
@@ -37,7 +40,39 @@ func (n *node) autostart(ctx context.Context) {
 	var group sync.WaitGroup
 	n.onClose(group.Wait)
 	for _, w := range list {
-		group.Go(func() { n.autostartOne(ctx, w, issuer) })
+		i := slices.IndexFunc(before, func(s workload.Spec) bool { return s.Name == w.Name && s.Namespace == w.Namespace })
+		if i < 0 {
+			group.Go(func() { n.autostartOne(ctx, w, issuer) })
+			continue
+		}
+		old := before[i]
+		before = slices.Delete(before, i, i+1)
+		group.Go(func() {
+			if now, err := n.configured(w, issuer); err == nil && sameBut(now, old) {
+				return
+			}
+			n.endConfigured(ctx, old)
+			n.autostartOne(ctx, w, issuer)
+		})
+	}
+	for _, old := range before {
+		group.Go(func() { n.endConfigured(ctx, old) })
+	}
+}
+
+// sameBut compares specs but for their ids.
+func sameBut(a, b workload.Spec) bool {
+	a.ID, b.ID = "", ""
+	x, errX := json.Marshal(a) // as b was kept
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// endConfigured stops a workload that is no longer what the configuration says.
+func (n *node) endConfigured(ctx context.Context, s workload.Spec) {
+	n.log.Info("stopping a workload that the configuration has no longer, or has otherwise now", "workload", s.Name, "namespace", s.Namespace)
+	if err := n.workloads.Stop(ctx, s.Namespace, s.ID, s.Name, s.Issuer, workload.DefaultGrace); err != nil && ctx.Err() == nil {
+		n.log.Warn("workload was not stopped", "workload", s.Name, "namespace", s.Namespace, "error", err)
 	}
 }
 
@@ -62,7 +97,7 @@ func (n *node) autostartOne(ctx context.Context, w config.AutostartWorkload, iss
 			return
 		}
 		n.log.Error("autostart failed", "workload", w.Name, "namespace", w.Namespace, "error", err)
-		if !w.Essential {
+		if w.Restart.Resolve(w.Type, w.Essential) == nex.RestartNever {
 			return
 		}
 		timer := time.NewTimer(wait)
@@ -86,16 +121,22 @@ func (n *node) deployOwn(ctx context.Context, w config.AutostartWorkload, issuer
 	if err != nil {
 		return err
 	}
-	location, err := nex.ParseLocation(w.Location)
+	spec, err := n.configured(w, issuer)
 	if err != nil {
 		return err
 	}
-	_, err = n.workloads.Deploy(ctx, workload.Spec{
-		ID: nuid.Next(), Name: w.Name, Namespace: w.Namespace, Description: w.Description, Type: w.Type,
-		Essential: w.Essential, Issuer: issuer, Location: location, JSDomain: w.JSDomain, Argv: w.Argv,
+	_, err = n.workloads.Deploy(ctx, spec)
+	return err
+}
+
+// configured is the spec of a workload of the configuration.
+func (n *node) configured(w config.AutostartWorkload, issuer string) (workload.Spec, error) {
+	location, err := nex.ParseLocation(w.Location)
+	return workload.Spec{
+		ID: nuid.Next(), Name: w.Name, Namespace: w.Namespace, Description: w.Description, Type: w.Type, Configured: true,
+		Essential: w.Essential, Restart: w.Restart, Issuer: issuer, Location: location, JSDomain: w.JSDomain, Argv: w.Argv,
 		Environment: control.WithDefaults(w.Type, w.Environment, n.defaultEnvironment()), Triggers: w.TriggerSubjects,
 		MinSandbox: w.MinSandbox, MemoryMiB: w.MemoryMiB, CPUs: w.CPUs, Egress: w.Egress,
 		MaxConcurrency: w.MaxConcurrency, CallTimeout: time.Duration(w.CallTimeoutMs) * time.Millisecond,
-	})
-	return err
+	}, err
 }

@@ -170,7 +170,7 @@ func TestOnlyValidIssuers(t *testing.T) {
 	welcome := newKey(t, nkeys.CreateAccount)
 	r := start(t, func(s *setup) { s.ValidIssuers = []string{public(t, welcome)} })
 	r.deployFails(r.testprog("prog"), nex.CodeInvalidIssuer, "invalid workload issuer: "+public(t, r.issuer))
-	_, err := r.client.LameDuck(t.Context(), r.node.NodeID, r.issuer)
+	_, err := r.client.LameDuck(t.Context(), r.node.NodeID, "", r.issuer)
 	if nex.CodeOf(err) != nex.CodeInvalidIssuer {
 		t.Errorf("lame duck by somebody else: %v, want code %s", err, nex.CodeInvalidIssuer)
 	}

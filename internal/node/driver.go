@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -24,21 +25,22 @@ import (
 const sweepTimeout = 30 * time.Second
 
 // openDriver chooses the level of sandboxes, the strongest that works here unless the configuration asks
-// for none, and removes what an earlier node process left.
+// for none.
 func (n *node) openDriver(ctx context.Context) error {
-	agent, err := binpath.Find("nex-agent", n.cfg.Settings.BinPath)
-	if err != nil {
+	var err error
+	if n.agentPath, err = binpath.Find("nex-agent", n.cfg.Settings.BinPath); err != nil {
 		return err
 	}
-	groups, err := cgroup.Open(cgroup.Config{Prefix: "nex-" + n.shortName(), Logger: n.log})
-	if err != nil {
+	if n.groups, err = cgroup.Open(cgroup.Config{Prefix: "nex-" + n.shortName(), Logger: n.log}); err != nil {
 		return err
 	}
-	n.onClose(func() { n.closed("control groups", groups.Close()) })
+	n.onClose(func() {
+		n.orLeave(func() { n.closed("control groups", n.groups.Close()) }, func() { n.closed("control groups", n.groups.Leave()) })
+	})
 	if n.cfg.Settings.NoSandbox {
-		err = n.openProcess(agent, groups)
+		err = n.openProcess()
 	} else {
-		err = n.openGVisor(ctx, agent, groups)
+		err = n.openGVisor(ctx)
 	}
 	if err != nil {
 		return err
@@ -50,8 +52,6 @@ func (n *node) openDriver(ctx context.Context) error {
 		return err
 	}
 	n.tellMissing()
-	n.sweepOther(ctx, agent, groups)
-	n.sweep(ctx, n.driver)
 	return nil
 }
 
@@ -61,12 +61,12 @@ func (n *node) shortName() string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:6])
 }
 
-func (n *node) openProcess(agent string, groups *cgroup.Manager) error {
-	d, err := process.New(process.Config{AgentPath: agent, Dir: n.sandboxDir(process.Name), Cgroups: groups, Logger: n.log})
+func (n *node) openProcess() error {
+	d, err := process.New(process.Config{AgentPath: n.agentPath, Dir: n.sandboxDir(process.Name), Cgroups: n.groups, Logger: n.log})
 	if err != nil {
 		return err
 	}
-	n.log.Warn("workloads run WITHOUT a sandbox, as ordinary processes of this user: run only what you trust", "agent", agent)
+	n.log.Warn("workloads run WITHOUT a sandbox, as ordinary processes of this user: run only what you trust", "agent", n.agentPath)
 	n.driver = d
 	return nil
 }
@@ -74,19 +74,19 @@ func (n *node) openProcess(agent string, groups *cgroup.Manager) error {
 // noMicroVM is why the strongest level is passed over.
 const noMicroVM = "this version runs no virtual machines"
 
-func (n *node) openGVisor(ctx context.Context, agent string, groups *cgroup.Manager) error {
+func (n *node) openGVisor(ctx context.Context) error {
 	runsc, err := binpath.Find("runsc", n.cfg.Settings.BinPath)
 	if err != nil {
 		return noSandbox(err)
 	}
-	cfg := gvisor.Config{Runsc: runsc, AgentPath: agent, Dir: n.sandboxDir(gvisor.Name), Cgroups: groups, Logger: n.log}
+	cfg := gvisor.Config{Runsc: runsc, AgentPath: n.agentPath, Dir: n.sandboxDir(gvisor.Name), Cgroups: n.groups, Logger: n.log}
 	if err := gvisor.Check(ctx, cfg); err != nil {
 		return noSandbox(err)
 	}
 	network, err := n.openNetwork(ctx)
 	switch {
 	case err == nil:
-		n.onClose(network.close)
+		n.onClose(func() { n.orLeave(network.close, network.leave) })
 		cfg.Network, n.serviceURL = network.Network, network.natsURL
 	case errors.Is(err, errNoNetwork) && n.runs(nex.WorkloadType.Function):
 		n.log.Warn("this node runs functions only: services need a network in their sandboxes", "error", err)
@@ -107,6 +107,7 @@ type sandboxNetwork struct {
 	gvisor.Network
 	natsURL string // of the server for workloads, as they reach it
 	close   func()
+	leave   func() // gives it up without ending what sandboxes have of it
 }
 
 // errNoNetwork is why a node that may not make networks has none.
@@ -147,8 +148,11 @@ func checkRates(r config.RateLimiters, c sandbox.Capabilities) error {
 	return nil
 }
 
-// tellMissing says which limits do not hold.
+// tellMissing says which limits do not hold, or are none.
 func (n *node) tellMissing() {
+	if t := n.cfg.Settings.MachineTemplate; t.VCPUCount > runtime.NumCPU() {
+		n.log.Warn("machine_template gives workloads more processors than there are", "vcpu_count", t.VCPUCount, "processors", runtime.NumCPU())
+	}
 	l := n.driver.Capabilities().Limits
 	all := l.Memory && l.CPUs && l.PIDs && l.OpenFiles && l.Disk // rates are refused if they are asked for
 	if l.Missing != "" && !all {
@@ -177,16 +181,16 @@ func (n *node) sweep(ctx context.Context, d sandbox.Driver) bool {
 }
 
 // sweepOther does the same for the level that this node had before, if it was another one.
-func (n *node) sweepOther(ctx context.Context, agent string, groups *cgroup.Manager) {
+func (n *node) sweepOther(ctx context.Context) {
 	if n.cfg.Settings.NoSandbox {
-		n.sweepGVisor(ctx, agent, groups)
+		n.sweepGVisor(ctx)
 		return
 	}
 	dir := n.sandboxDir(process.Name)
 	if isEmpty(dir) {
 		return
 	}
-	d, err := process.New(process.Config{AgentPath: agent, Dir: dir, Cgroups: groups, Logger: n.log})
+	d, err := process.New(process.Config{AgentPath: n.agentPath, Dir: dir, Cgroups: n.groups, Logger: n.log})
 	if err != nil {
 		n.log.Error("something of an earlier node process is left", "dir", dir, "error", err)
 		return
@@ -194,14 +198,14 @@ func (n *node) sweepOther(ctx context.Context, agent string, groups *cgroup.Mana
 	n.sweep(ctx, d)
 }
 
-func (n *node) sweepGVisor(ctx context.Context, agent string, groups *cgroup.Manager) {
+func (n *node) sweepGVisor(ctx context.Context) {
 	dir := n.sandboxDir(gvisor.Name)
 	if isEmpty(dir) {
 		return
 	}
 	runsc, err := binpath.Find("runsc", n.cfg.Settings.BinPath)
 	if err == nil {
-		cfg := gvisor.Config{Runsc: runsc, AgentPath: agent, Dir: dir, Cgroups: groups, Logger: n.log}
+		cfg := gvisor.Config{Runsc: runsc, AgentPath: n.agentPath, Dir: dir, Cgroups: n.groups, Logger: n.log}
 		if network, err := n.openNetwork(ctx); err == nil { // whoever may make none has left none
 			defer network.close()
 			cfg.Network = network.Network

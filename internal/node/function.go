@@ -207,6 +207,8 @@ func (b *binding) Attach(link *linkhost.Link, digest string) error {
 
 func (b *binding) Detach(ctx context.Context) { b.trigger.Detach(ctx) }
 
+func (b *binding) Drain(ctx context.Context) { b.trigger.Drain(ctx) }
+
 func (b *binding) Stats() nex.CallStats { return b.trigger.Stats() }
 
 func (b *binding) Close() {

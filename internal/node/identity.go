@@ -9,11 +9,11 @@ import (
 // openIdentity reads, or makes, the keys that say who this node is: an nkey, whose public key is its
 // id, and an xkey, to which others seal what only it may read.
 func (n *node) openIdentity() error {
-	id, _, err := keyfile.LoadOrCreate(filepath.Join(n.cfg.DataDir, "node.nk"), keyfile.Server)
-	if err != nil {
+	var err error
+	if n.identity, _, err = keyfile.LoadOrCreate(filepath.Join(n.cfg.DataDir, "node.nk"), keyfile.Server); err != nil {
 		return err
 	}
-	if n.id, err = id.PublicKey(); err != nil {
+	if n.id, err = n.identity.PublicKey(); err != nil {
 		return err
 	}
 	if n.xkey, _, err = keyfile.LoadOrCreate(filepath.Join(n.cfg.DataDir, "node.xk"), keyfile.Curve); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/network"
 	"github.com/nex-engine/nex/internal/sandbox/gvisor"
 )
@@ -44,9 +45,14 @@ func (n *node) openNetwork(ctx context.Context) (sandboxNetwork, error) {
 	if err != nil {
 		return sandboxNetwork{}, err
 	}
+	if name := s.CNI.NetworkName; m.Gateway().IsValid() && name != "" && name != config.Default().CNI.NetworkName {
+		n.closed("network of the sandboxes", m.Leave())
+		return sandboxNetwork{}, fmt.Errorf("there is no CNI network %q among the configurations of this machine, which cni.network_name asks for: add it, or remove the setting", name)
+	}
 	return sandboxNetwork{
 		Network: gvisor.NewNetwork(m), natsURL: n.expose(m),
 		close: func() { n.closed("network of the sandboxes", m.Close()) },
+		leave: func() { n.closed("network of the sandboxes", m.Leave()) },
 	}, nil
 }
 

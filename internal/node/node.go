@@ -20,12 +20,14 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/artifact"
+	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/claims"
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/control"
 	"github.com/nex-engine/nex/internal/datadir"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/state"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -59,14 +61,18 @@ type Facts struct {
 	Sandbox nex.SandboxLevel
 }
 
-// Run runs a node until ctx ends, then stops its workloads and returns nil. When the node cannot
-// start, the error says why, and nothing of it is left.
+// Run runs a node until ctx ends, then stops its workloads, or leaves them running, and returns nil. What an
+// earlier process of the node with the same data directory has left running it takes over. When the node cannot
+// start, the error says why, and nothing of it is left but what an earlier process had.
 func Run(ctx context.Context, cfg Config) (err error) {
 	n := &node{cfg: cfg}
 	defer n.close()
+	ctx = n.leaving.begin(ctx)
+	defer n.leaving.stop()
 	if err := n.open(ctx); err != nil {
 		return err
 	}
+	n.ready = true
 	n.autostart(ctx)
 	n.publisher.Event(nex.SystemNamespace, nex.EventNodeStarted, nex.NodeStarted{Version: nex.Version, ID: n.id, Tags: n.control.Tags()})
 	n.log.Info("NATS execution engine awaiting commands", "id", n.id)
@@ -74,7 +80,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		cfg.Ready(Facts{NodeID: n.id, Xkey: n.xkeyPublic, Sandbox: n.driver.Capabilities().Level})
 	}
 	<-ctx.Done()
-	n.log.Info("stopping", "workloads", n.workloads.Active())
+	if n.leave() {
+		n.log.Info("leaving the workloads running, for the next node of this data directory", "workloads", n.workloads.Active())
+	} else {
+		n.log.Info("stopping all workloads", "workloads", n.workloads.Active(), "start_again_with_node", n.workloads.StartWithNode())
+	}
 	return nil
 }
 
@@ -85,13 +95,19 @@ type node struct {
 	closers []func()
 
 	id, xkeyPublic string
-	xkey           nkeys.KeyPair
+	identity, xkey nkeys.KeyPair
+	state          *state.Store
+	groups         *cgroup.Manager
+	agentPath      string
+	adopted        int  // agents of an earlier process
+	ready          bool // the node has started
 	publisher      *control.Publisher
 	driver         sandbox.Driver
 	serviceURL     string // of the NATS server as services see it; empty for Config.WorkloadURL
 	pool           *pool.Pools
 	workloads      *workload.Manager
 	control        *control.Service
+	leaving        leaving
 }
 
 func (n *node) onClose(f func()) { n.closers = append(n.closers, f) }
@@ -123,30 +139,54 @@ func (n *node) open(ctx context.Context) error {
 		return err
 	}
 	n.onClose(func() { _ = seen.Close() })
+	if err := n.openState(); err != nil {
+		return err
+	}
 	if err := n.openDriver(ctx); err != nil {
 		return err
 	}
-	host, err := linkhost.Start(linkhost.Config{NodeID: n.id, Host: s.InternalNodeHost, Port: s.InternalNodePort, Dir: filepath.Join(n.cfg.DataDir, "link"), Logger: n.log})
+	host, err := n.openLinks()
 	if err != nil {
 		return err
 	}
-	n.onClose(host.Close)
-	n.log.Info("internal NATS server started", "client_url", host.URL())
-	if n.pool, err = pool.OpenPools(ctx, pool.Config{
+	n.pool = pool.NewPools(pool.Config{
 		Driver: n.driver, Host: host, Size: s.MachinePoolSize, Settings: n.settings(workload.Spec{}), Logger: n.log,
 		HandshakeTimeout: time.Duration(s.AgentHandshakeTimeoutMs) * time.Millisecond,
 		PingTimeout:      time.Duration(s.AgentPingTimeoutMs) * time.Millisecond,
-	}, s.WorkloadTypes); err != nil {
-		return fmt.Errorf("the first agent did not start: %w", err)
-	}
+	}, s.WorkloadTypes)
 	n.onClose(n.pool.Close)
-	if len(n.types()) == 0 {
-		return fmt.Errorf("the node can run none of the workload types that the configuration accepts, %v: add others to workload_types", s.WorkloadTypes)
-	}
 	if err := n.openWorkloads(ctx); err != nil {
 		return err
 	}
+	if err := n.recover(ctx, host); err != nil {
+		return err
+	}
+	if err := n.pool.Start(ctx); err != nil {
+		return fmt.Errorf("the first agent did not start: %w", err)
+	}
+	if len(n.types()) == 0 {
+		return fmt.Errorf("the node can run none of the workload types that the configuration accepts, %v: add others to workload_types", s.WorkloadTypes)
+	}
 	return n.openControl(seen)
+}
+
+// openLinks starts the internal server.
+func (n *node) openLinks() (*linkhost.Host, error) {
+	s := n.cfg.Settings
+	secret, err := n.derive(linkSecret)
+	if err != nil {
+		return nil, err
+	}
+	host, err := linkhost.Start(linkhost.Config{
+		NodeID: n.id, Host: s.InternalNodeHost, Port: s.InternalNodePort, Dir: filepath.Join(n.cfg.DataDir, "link"),
+		Secret: secret, OrphanTimeout: s.OrphanLimit(), Logger: n.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.onClose(func() { n.orLeave(host.Close, host.Leave) })
+	n.log.Info("internal NATS server started", "client_url", host.URL())
+	return host, nil
 }
 
 func (n *node) openWorkloads(ctx context.Context) error {
@@ -169,7 +209,7 @@ func (n *node) openWorkloads(ctx context.Context) error {
 	}
 	n.workloads, err = workload.NewManager(workload.Config{
 		Artifacts: cache, Agents: n.pool, Publisher: n.publisher, Functions: functions, Capabilities: n.driver.Capabilities(), Logger: n.log,
-		Settings: n.settings, Images: images,
+		Settings: n.settings, Images: images, Store: n.state,
 		Limits: workload.Limits{
 			Workloads: s.NodeLimits.MaxWorkloads, TotalBytes: s.NodeLimits.MaxTotalBytes, WorkloadBytes: s.NodeLimits.MaxWorkloadBytes,
 		},
@@ -178,9 +218,12 @@ func (n *node) openWorkloads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.onClose(n.workloads.Close)
+	n.onClose(n.endWorkloads)
 	return nil
 }
+
+// endWorkloads stops the workloads, or leaves them running.
+func (n *node) endWorkloads() { n.orLeave(n.workloads.Close, n.workloads.Leave) }
 
 // artifactConns are the connections behind which object stores may lie, in the order of looking.
 func (n *node) artifactConns() []*nats.Conn {
@@ -199,6 +242,7 @@ func (n *node) openControl(seen *claims.Seen) error {
 		Limits: c.Limits, LimitsOf: func(s workload.Spec) sandbox.Limits { return n.settings(s).Limits },
 		Network:      c.Network && !c.HostNetwork,
 		DenySubjects: s.DenyTriggerSubjects, DefaultEnvironment: n.defaultEnvironment(),
+		LameDuck: n.lameDuck,
 		Verifier: &claims.Verifier{
 			Node: n.id, ValidIssuers: s.ValidIssuers, RequireBound: s.BoundClaims(),
 			AllowUnverified: s.AllowUnverifiedArtifacts, Seen: seen,
@@ -211,7 +255,7 @@ func (n *node) openControl(seen *claims.Seen) error {
 	n.control = service
 	n.onClose(func() {
 		// Whoever waits for an answer gets it before the node is gone.
-		n.workloads.Close()
+		n.endWorkloads()
 		service.Close()
 		n.publisher.Event(nex.SystemNamespace, nex.EventNodeStopped, nex.NodeStopped{ID: n.id, Graceful: true})
 	})

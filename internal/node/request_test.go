@@ -263,7 +263,7 @@ func TestLameDuckNodeTakesNothing(t *testing.T) {
 	r := start(t)
 	d := r.testprog("prog", "wait")
 	id := r.deploy(d)
-	if answer, err := r.client.LameDuck(t.Context(), r.node.NodeID, nil); err != nil || !answer.Success {
+	if answer, err := r.client.LameDuck(t.Context(), r.node.NodeID, "", nil); err != nil || !answer.Success {
 		t.Fatalf("LameDuck = %+v, %v", answer, err)
 	}
 	_, err := r.client.Deploy(t.Context(), d)

@@ -35,6 +35,7 @@ type rig struct {
 	xkey     nkeys.KeyPair
 	log      *nextest.Buffer
 	stop     func() error // the node; may be called again
+	done     chan error   // has how the node has ended
 	// neighbours are workloads that run beside what is tested.
 	neighbours int
 }
@@ -87,6 +88,7 @@ func (r *rig) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	control := natstest.Connect(r.TB, r.server, nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait))
 	ready, done := make(chan node.Facts, 1), make(chan error, 1)
+	r.done = done
 	go func() {
 		done <- node.Run(ctx, node.Config{
 			Settings: r.settings, DataDir: r.dir, Control: control, WorkloadURL: r.server.ClientURL(),

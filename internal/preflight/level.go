@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -89,18 +90,21 @@ func Limits(c config.Config, t Trials) checklist.Group {
 	for _, l := range []struct {
 		name, what   string
 		holds, asked bool
+		needed       bool // a node whose configuration asks for it does not start without
 	}{
-		{"memory", "bound of memory", held.Memory, true},
-		{"cpus", "bound of processor time", held.CPUs, true},
-		{"pids", "bound of processes", held.PIDs || !c.NoSandbox, true}, // sandboxes count them themselves
-		{"bandwidth", "bytes a second, of rate_limiters", held.Bandwidth, c.RateLimiters.Bandwidth != nil},
-		{"iops", "operations a second, of rate_limiters", held.IOPS, c.RateLimiters.IOPS != nil},
+		{"memory", "bound of memory", held.Memory, true, false},
+		{"cpus", "bound of processor time", held.CPUs, true, false},
+		{"pids", "bound of processes", held.PIDs || !c.NoSandbox, true, false}, // sandboxes count them themselves
+		{"bandwidth", "bytes a second, of rate_limiters", held.Bandwidth, c.RateLimiters.Bandwidth != nil, true},
+		{"iops", "operations a second, of rate_limiters", held.IOPS, c.RateLimiters.IOPS != nil, true},
 	} {
-		item := checklist.Item{Name: l.name, Path: l.name, Description: l.what, Optional: true}
+		item := checklist.Item{Name: l.name, Path: l.name, Description: l.what, Optional: !l.needed}
 		switch {
 		case !l.asked:
 		case l.holds:
 			g.Add(item.Found())
+		case l.needed:
+			g.Add(item.Missing("a node does not start that is to enforce it: " + held.Missing))
 		default:
 			g.Add(item.Missing("workloads are not held to it: " + held.Missing))
 		}
@@ -121,6 +125,11 @@ func Network(ctx context.Context, c config.Config, sandboxes bool, t Trials) che
 		return g
 	}
 	if err := t.Network(ctx, c); err != nil {
+		item.Optional = errors.Is(err, ErrNoRights)
+		if !item.Optional {
+			g.Add(item.Missing(fmt.Sprintf("a node does not start: %v", err)))
+			return g
+		}
 		g.Add(item.Missing(fmt.Sprintf("only functions can run in sandboxes, services and images cannot: %v", err)))
 		return g
 	}

@@ -3,6 +3,7 @@ package preflight_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -29,7 +30,7 @@ func fails() preflight.Trials {
 		Limits: func() (sandbox.LimitSet, error) {
 			return sandbox.LimitSet{Memory: true, Missing: "no controller cpu: boot with it"}, nil
 		},
-		Network: func(context.Context, config.Config) error { return errors.New("run the node as root") },
+		Network: func(context.Context, config.Config) error { return fmt.Errorf("%w: run the node as root", preflight.ErrNoRights) },
 	}
 }
 
@@ -122,8 +123,8 @@ func TestLimits(t *testing.T) {
 	trials.Limits = func() (sandbox.LimitSet, error) { return sandbox.LimitSet{IOPS: true}, errors.New("no groups at all") }
 	g = preflight.Limits(c, trials)
 	finding{"memory", "no groups at all", true}.check(t, g)
-	finding{"bandwidth", "no groups at all", true}.check(t, g)
-	finding{name: "iops", optional: true}.check(t, g)
+	finding{"bandwidth", "no groups at all", false}.check(t, g)
+	finding{name: "iops"}.check(t, g)
 }
 
 func TestNetwork(t *testing.T) {
@@ -138,7 +139,9 @@ func TestNetwork(t *testing.T) {
 		return nil
 	}
 	finding{name: "network", optional: true}.check(t, preflight.Network(t.Context(), c, true, trials))
-	finding{"network", "services and images cannot: run the node as root", true}.check(t, preflight.Network(t.Context(), c, true, fails()))
+	finding{"network", "services and images cannot: this user may not make networks: run the node as root", true}.check(t, preflight.Network(t.Context(), c, true, fails()))
+	trials.Network = func(context.Context, config.Config) error { return errors.New("the subnet is taken") }
+	finding{"network", "a node does not start: the subnet is taken", false}.check(t, preflight.Network(t.Context(), c, true, trials))
 	if got := find(t, preflight.Network(t.Context(), c, false, preflight.Trials{}), "network"); !got.Note {
 		t.Errorf("where no sandbox starts: %+v, want a note", got)
 	}

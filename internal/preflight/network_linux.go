@@ -2,6 +2,8 @@ package preflight
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/nex-engine/nex/internal/config"
@@ -29,6 +31,9 @@ func tryNetwork(ctx context.Context, c config.Config) error {
 		n.Nameservers = append(n.Nameservers, server)
 	}
 	m, err := network.Open(ctx, n)
+	if errors.Is(err, network.ErrRights) {
+		return fmt.Errorf("%w: %w", ErrNoRights, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,12 @@ type Trials struct {
 	GVisor func(ctx context.Context, runsc, agent string) error
 	// Limits finds out which limits hold.
 	Limits func() (sandbox.LimitSet, error)
-	// Network makes the network of sandboxes and removes it.
+	// Network makes the network of sandboxes and removes it. The error is ErrNoRights if this user may not.
 	Network func(ctx context.Context, c config.Config) error
 }
+
+// ErrNoRights is why a node that runs no services can do without a network.
+var ErrNoRights = errors.New("this user may not make networks")
 
 // orReal fills in what is missing.
 func (t Trials) orReal() Trials {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/image"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/state"
@@ -24,6 +25,7 @@ const (
 // adopted is what a restored workload has of an earlier node process.
 type adopted struct {
 	agent  *pool.Agent // nil if it could not be adopted
+	goods  goods       // the image whose files it has as its root, lest it be removed
 	run    run
 	digest string
 	// lost is why there is no agent; nil if none was recorded.
@@ -100,6 +102,18 @@ func (w *Workload) adopt(ctx context.Context) {
 	if errors.Is(a.lost, sandbox.ErrGone) {
 		a.lost = errors.New("it ended while there was no node")
 	}
+	if a.lost == nil {
+		a.goods, a.lost = w.hold(ctx, a.digest)
+	}
+}
+
+// hold takes hold of the image that the workload runs, which is here.
+func (w *Workload) hold(ctx context.Context, digest string) (goods, error) {
+	if w.spec.Type != nex.TypeOCI || w.m.cfg.Images == nil {
+		return goods{}, nil
+	}
+	img, err := w.m.cfg.Images.Get(ctx, image.Reference{Location: w.spec.Location, Digest: digest})
+	return goods{image: img}, err
 }
 
 // Resume lets the restored workloads go on: those whose agents come back as if nothing had happened, the
@@ -120,7 +134,11 @@ func (w *Workload) resume() outcome {
 	if a.stopping {
 		w.stop(DefaultGrace)
 	}
+	defer a.goods.release()
 	switch {
+	case a.lost != nil && a.agent != nil:
+		a.agent.Release()
+		fallthrough
 	case a.lost != nil:
 		return outcome{err: fmt.Errorf("the %s was lost with an earlier process of the node: %w", w.kind(), a.lost)}
 	case a.agent == nil:

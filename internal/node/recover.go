@@ -1,0 +1,72 @@
+package node
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/nex-engine/nex/internal/agentlink/linkhost"
+	"github.com/nex-engine/nex/internal/state"
+)
+
+// What the node's secret is turned into; each is of no use for the other.
+const (
+	linkSecret  = "nex agent link"
+	stateSecret = "nex workload records"
+)
+
+// derive makes a key for one purpose of the seed that says who the node is. It is the same after each start.
+func (n *node) derive(purpose string) ([]byte, error) {
+	seed, err := n.identity.Seed()
+	if err != nil {
+		return nil, fmt.Errorf("read the node's key: %w", err)
+	}
+	return hkdf.Key(sha256.New, seed, nil, purpose, sha256.Size)
+}
+
+// openState opens the records of the workloads.
+func (n *node) openState() error {
+	key, err := n.derive(stateSecret)
+	if err != nil {
+		return err
+	}
+	n.state, err = state.Open(state.Config{Dir: state.Dir(n.cfg.DataDir), Key: key, Logger: n.log})
+	return err
+}
+
+// recover takes over what an earlier process of the node has left running, removes what of it nobody needs any
+// more, and lets its workloads go on.
+func (n *node) recover(ctx context.Context, host *linkhost.Host) error {
+	records, damaged, err := n.state.Load()
+	if err != nil {
+		return err
+	}
+	for _, d := range damaged {
+		n.log.Error("the record of a workload is damaged, and the workload is lost; see nex node state ls", "id", d.ID, "file", d.File, "error", d.Reason)
+	}
+	n.adopted = n.workloads.Restore(ctx, records)
+	n.sweepOther(ctx)
+	n.sweep(ctx, n.driver)
+	host.Sweep()
+	n.workloads.Resume()
+	if len(records) > 0 {
+		n.log.Info("took over the workloads of an earlier process", "workloads", len(records), "running", n.adopted)
+	}
+	return nil
+}
+
+// leave reports whether the workloads outlive the node: because that is wanted, or because the node could not
+// start, which is no reason to end what it has taken over.
+func (n *node) leave() bool {
+	return n.adopted > 0 && !n.ready || n.ready && n.cfg.KeepWorkloads
+}
+
+// orLeave ends a part of the node, or leaves to the next process what workloads need of it.
+func (n *node) orLeave(end, leave func()) {
+	if n.leave() {
+		leave()
+		return
+	}
+	end()
+}
