@@ -100,3 +100,6 @@ func (m *Manager) Leave() error {
 	m.trees = nil
 	return nil
 }
+
+// Abandon gives up a group that was adopted in vain. It stays as it is, for Sweep.
+func (g *Group) Abandon() { g.m.forget(g.id) }

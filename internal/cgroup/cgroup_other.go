@@ -52,6 +52,9 @@ func (*Manager) Leave() error { return nil }
 // Group holds nobody.
 type Group struct{}
 
+// Abandon does nothing.
+func (*Group) Abandon() {}
+
 // Start starts the command.
 func (*Group) Start(cmd *exec.Cmd) error { return cmd.Start() }
 

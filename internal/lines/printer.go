@@ -36,7 +36,9 @@ func (p *Printer) Write(b []byte) (int, error) {
 	if p.stuck {
 		wait = brief
 	}
-	_ = p.file.SetWriteDeadline(time.Now().Add(wait)) // a file that blocks has none
+	// A file that blocks has none. Others who write to this one have none either.
+	_ = p.file.SetWriteDeadline(time.Now().Add(wait))
+	defer func() { _ = p.file.SetWriteDeadline(time.Time{}) }()
 	if p.open {
 		if _, err := p.file.Write([]byte{'\n'}); err != nil {
 			return 0, err

@@ -14,12 +14,12 @@ import (
 
 // Adopt takes over a tree that an earlier process has started with [Outlive], by who its root is and with the
 // same marker, if there was one. The root need not be a child of this process. Its Wait returns nil when the root
-// has ended, and its Exit is mostly unknown: only the parent is told. The error is [ErrNotFound] if the root does
-// not run any more; others of the tree may, and are for [Kill].
+// has ended, and Exit says how as far as that can be known. The error is [ErrNotFound] if the root does not run
+// any more; others of the tree may, and are for [Kill].
 //
-// The goroutine that watches the root ends with it.
+// The caller must call Wait. What watches the root ends with it.
 func Adopt(root Identity, opts ...Option) (*Tree, error) {
-	ended, release, err := watch(root)
+	w, err := watch(root)
 	if err != nil {
 		return nil, err
 	}
@@ -29,33 +29,35 @@ func Adopt(root Identity, opts ...Option) (*Tree, error) {
 	}
 	t.wait = sync.OnceValue(func() error {
 		<-t.exited
+		defer w.release()
+		exit, ours := reapRoot(root)
+		if !ours {
+			exit = w.exit()
+		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.reaped = true
-		t.exit = reapRoot(root)
+		t.reaped, t.exit = true, exit
 		return nil
 	})
 	go func() {
-		defer close(t.exited)
-		<-ended
-		release()
+		<-w.ended
+		close(t.exited)
 	}()
 	return t, nil
 }
 
 // reapRoot says how the root of an adopted tree has ended, if it has come to be a child of this process: as it
 // does when a process has replaced its program by another, or is the one that orphans are given to.
-func reapRoot(root Identity) nex.Exit {
-	unknown := nex.Exit{Code: -1}
+func reapRoot(root Identity) (exit nex.Exit, ours bool) {
 	p, err := readProcess(root.PID)
 	if err != nil || p.start != root.StartTime || p.ppid != os.Getpid() {
-		return unknown
+		return nex.Exit{}, false
 	}
 	var status unix.WaitStatus
 	if pid, err := unix.Wait4(root.PID, &status, unix.WNOHANG, nil); err != nil || pid != root.PID {
-		return unknown
+		return nex.Exit{}, false
 	}
-	return exitOfStatus(syscall.WaitStatus(status))
+	return exitOfStatus(syscall.WaitStatus(status)), true
 }
 
 func exitOfStatus(status syscall.WaitStatus) nex.Exit {

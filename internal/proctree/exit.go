@@ -7,10 +7,10 @@ import (
 )
 
 // ExitOf says how a process ended: state is exec.Cmd.ProcessState after Wait. A nil state, of a
-// process that could not be waited for, is code -1.
+// process that could not be waited for, is [UnknownExit].
 func ExitOf(state *os.ProcessState) nex.Exit {
 	if state == nil {
-		return nex.Exit{Code: -1}
+		return UnknownExit
 	}
 	if name := signalName(state); name != "" {
 		return nex.Exit{Code: -1, Signal: name}

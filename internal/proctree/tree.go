@@ -134,7 +134,7 @@ func (t *Tree) reap() error {
 	return err
 }
 
-// Exit is how the root has ended, once Wait has returned: code -1 without a signal if nobody knows.
+// Exit is how the root has ended, once Wait has returned; [UnknownExit] if nobody knows.
 func (t *Tree) Exit() nex.Exit {
 	t.mu.Lock()
 	defer t.mu.Unlock()

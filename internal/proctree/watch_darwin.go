@@ -11,10 +11,10 @@ import (
 // released is the name of the event by which a watch is ended.
 const released = 1
 
-func watch(id Identity) (<-chan struct{}, func(), error) {
+func watch(id Identity) (*watcher, error) {
 	kq, err := unix.Kqueue()
 	if err != nil {
-		return nil, nil, fmt.Errorf("watch process %d: %w", id.PID, err)
+		return nil, fmt.Errorf("watch process %d: %w", id.PID, err)
 	}
 	unix.CloseOnExec(kq)
 	var user unix.Kevent_t
@@ -29,7 +29,7 @@ func watch(id Identity) (<-chan struct{}, func(), error) {
 	}
 	if err != nil {
 		_ = unix.Close(kq)
-		return nil, nil, fmt.Errorf("watch process %d: %w", id.PID, err)
+		return nil, fmt.Errorf("watch process %d: %w", id.PID, err)
 	}
 	ended, finished := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -38,13 +38,14 @@ func watch(id Identity) (<-chan struct{}, func(), error) {
 			close(ended)
 		}
 	}()
-	return ended, sync.OnceFunc(func() {
+	release := sync.OnceFunc(func() {
 		unix.SetKevent(&user, released, unix.EVFILT_USER, 0)
 		user.Fflags = unix.NOTE_TRIGGER
 		_, _ = unix.Kevent(kq, []unix.Kevent_t{user}, nil, nil)
 		<-finished
 		_ = unix.Close(kq)
-	}), nil
+	})
+	return &watcher{ended, release, nobodyKnows}, nil
 }
 
 // awaitKqueue reports that the process has ended, or false when the watch is.

@@ -8,27 +8,29 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	nex "github.com/nex-engine/nex"
 )
 
-func watch(id Identity) (<-chan struct{}, func(), error) {
+func watch(id Identity) (*watcher, error) {
 	fd, err := unix.PidfdOpen(id.PID, 0)
 	switch {
 	case errors.Is(err, unix.ESRCH):
-		return nil, nil, ErrNotFound
+		return nil, ErrNotFound
 	case errors.Is(err, unix.ENOSYS):
 		return watchByLooking(id)
 	case err != nil:
-		return nil, nil, fmt.Errorf("watch process %d: %w", id.PID, err)
+		return nil, fmt.Errorf("watch process %d: %w", id.PID, err)
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)
-		return nil, nil, fmt.Errorf("watch process %d: %w", id.PID, err)
+		return nil, fmt.Errorf("watch process %d: %w", id.PID, err)
 	}
 	hold := os.NewFile(uintptr(fd), "pidfd") // the runtime's poller has it: it takes no thread
-	// From here on the number is nobody else's, as far as the pidfd is concerned.
+	// If the number had gone to another before it was opened, it is that other's now.
 	if !id.Running() {
 		_ = hold.Close()
-		return nil, nil, ErrNotFound
+		return nil, ErrNotFound
 	}
 	ended, finished := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -37,10 +39,11 @@ func watch(id Identity) (<-chan struct{}, func(), error) {
 			close(ended)
 		}
 	}()
-	return ended, sync.OnceFunc(func() {
+	release := sync.OnceFunc(func() {
 		_ = hold.Close()
 		<-finished
-	}), nil
+	})
+	return &watcher{ended, release, func() nex.Exit { return exitOfPidfd(hold) }}, nil
 }
 
 // awaitPidfd reports that the process has ended, or false when the file is closed first.
@@ -61,9 +64,9 @@ func awaitPidfd(hold *os.File) bool {
 const lookPause = 100 * time.Millisecond
 
 // watchByLooking is for systems without a pidfd.
-func watchByLooking(id Identity) (<-chan struct{}, func(), error) {
+func watchByLooking(id Identity) (*watcher, error) {
 	if !id.Running() {
-		return nil, nil, ErrNotFound
+		return nil, ErrNotFound
 	}
 	ended, finished, stop := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -79,8 +82,9 @@ func watchByLooking(id Identity) (<-chan struct{}, func(), error) {
 		}
 		close(ended)
 	}()
-	return ended, sync.OnceFunc(func() {
+	release := sync.OnceFunc(func() {
 		close(stop)
 		<-finished
-	}), nil
+	})
+	return &watcher{ended, release, nobodyKnows}, nil
 }

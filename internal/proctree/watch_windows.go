@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-func watch(id Identity) (<-chan struct{}, func(), error) {
+func watch(id Identity) (*watcher, error) {
 	process, ok := id.open(openToWatch)
 	if !ok {
-		return nil, nil, ErrNotFound
+		return nil, ErrNotFound
 	}
 	stop, err := windows.CreateEvent(nil, 1, 0, nil)
 	if err != nil {
 		_ = windows.CloseHandle(process)
-		return nil, nil, fmt.Errorf("watch process %d: %w", id.PID, err)
+		return nil, fmt.Errorf("watch process %d: %w", id.PID, err)
 	}
 	ended, finished := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -26,9 +26,10 @@ func watch(id Identity) (<-chan struct{}, func(), error) {
 			close(ended)
 		}
 	}()
-	return ended, sync.OnceFunc(func() {
+	release := sync.OnceFunc(func() {
 		_ = windows.SetEvent(stop)
 		<-finished
 		_ = windows.CloseHandle(stop)
-	}), nil
+	})
+	return &watcher{ended, release, nobodyKnows}, nil
 }

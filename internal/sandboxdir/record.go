@@ -62,6 +62,9 @@ func (r *Record) processes() []proctree.Identity {
 	return append([]proctree.Identity{r.Process}, r.Others...)
 }
 
+// RecordFile is the file of the record of the sandbox whose directory is at path.
+func RecordFile(path string) string { return filepath.Join(path, recordName) }
+
 // WriteRecord writes the record of the sandbox whose directory is at path, in place of one that is there: whole
 // or not at all.
 func WriteRecord(path string, r Record) error {
@@ -76,7 +79,7 @@ func WriteRecord(path string, r Record) error {
 	if err != nil {
 		return fmt.Errorf("record sandbox: %w", err)
 	}
-	file := filepath.Join(path, recordName)
+	file := RecordFile(path)
 	if err := os.WriteFile(file+".new", b, 0o600); err != nil {
 		return fmt.Errorf("record sandbox: %w", err)
 	}
@@ -98,7 +101,7 @@ func ReadRecord(path string) (Record, error) {
 }
 
 func readRecord(path string) (Record, error) {
-	f, err := os.Open(filepath.Join(path, recordName))
+	f, err := os.Open(RecordFile(path))
 	if err != nil {
 		return Record{}, err
 	}

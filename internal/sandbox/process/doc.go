@@ -4,7 +4,8 @@
 //
 // What a sandbox is made of, all below <Dir>/<id>, which only the node's user can enter:
 //
-//	instance.json   who the agent's process is, for Sweep
+//	instance.json   who the agent's process is, for Sweep, and how it is bounded, for Adopt
+//	output          the FIFO for what the agent prints
 //	artifact        the staged file; compiled is another
 //	work            working directory and home of the agent
 //	tmp             its TMPDIR
@@ -20,7 +21,7 @@
 // [AgentIDVariable] on to it: by these, and by its control group, the driver finds whatever a workload
 // started. What it cannot find without a group is told in package proctree.
 //
-// An agent goes on when its node is killed, so that it can end its workload in good order when it
-// finds the node gone. Its standard output and error are closed then: it must not die of writing
-// to them.
+// An agent goes on when its node is killed, or leaves it running, and so does its workload. The next node process
+// takes it over, but on windows, where all that a node has started ends with it. Nobody reads what the agent
+// prints meanwhile: see [sandboxdir.Output] for what becomes of that.
 package process

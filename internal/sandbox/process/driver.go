@@ -9,10 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
-	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandboxdir"
@@ -53,6 +53,7 @@ type Driver struct {
 	cgroups *cgroup.Manager
 	limits  sandbox.LimitSet
 	log     *slog.Logger
+	owned   sandboxdir.Owned
 }
 
 var (
@@ -133,6 +134,10 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	if err != nil {
 		return nil, err
 	}
+	if err := d.owned.Take(spec.ID); err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	undo.Add(func() { d.owned.Release(spec.ID) })
 	h, err := makeHome(d.dir, spec.ID)
 	if err != nil {
 		return nil, err
@@ -149,17 +154,14 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 		d.logged(spec.ID, "remove control group", group.Remove(ctx))
 	})
 
-	i := newInstance(spec, h, group, d.log)
-	i.cmd = command(agent, h, spec, i.output)
-	begin := limitFiles(group.Start, spec.Settings.Limits.OpenFiles)
-	i.tree, err = proctree.Start(i.cmd, proctree.Outlive(), proctree.Marked(AgentIDVariable, spec.ID), proctree.StartedBy(begin))
-	if err != nil {
+	i := &instance{driver: d, id: spec.ID, home: h, group: group, limits: spec.Settings.Limits}
+	if err := i.launch(agent, spec); err != nil {
 		return nil, fmt.Errorf("start agent %s: %w", agent, err)
 	}
-	go i.run() // ends with the agent; Destroy waits for it
 	undo.Add(func() { i.discard(context.WithoutCancel(ctx)) })
 
-	if err := sandboxdir.WriteRecord(string(h), sandboxdir.Record{Process: i.tree.Root()}); err != nil {
+	i.record = sandboxdir.Record{Process: i.tree.Root(), Started: time.Now().UTC()}
+	if err := i.keep(i.limits); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -168,15 +170,33 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (_ sandbox.Instan
 	return i, nil
 }
 
-func command(agent string, h home, spec sandbox.Spec, output *lines.Writer) *exec.Cmd {
+// launch starts the agent.
+func (i *instance) launch(agent string, spec sandbox.Spec) error {
+	output, out, err := sandboxdir.MakeOutput(i.home.output(), spec.Log)
+	if err != nil {
+		return err
+	}
+	i.output = output
+	cmd := command(agent, i.home, spec)
+	cmd.Stdout, cmd.Stderr = out, out
+	begin := limitFiles(i.group.Start, spec.Settings.Limits.OpenFiles)
+	i.tree, err = proctree.Start(cmd, proctree.Outlive(), proctree.Marked(AgentIDVariable, spec.ID), proctree.StartedBy(begin))
+	_ = out.Close() // the agent has its own
+	if err != nil {
+		output.End(outputDelay)
+		return err
+	}
+	i.begin()
+	return nil
+}
+
+func command(agent string, h home, spec sandbox.Spec) *exec.Cmd {
 	cmd := exec.Command(agent)
 	cmd.Args = []string{"nex-agent"}
 	cmd.Dir = h.work()
 	cmd.Env = environment(h, spec.ID)
 	cmd.Stdin = bytes.NewReader(bytes.Clone(spec.Bootstrap))
-	// One writer for both makes os/exec use one pipe and one goroutine.
-	cmd.Stdout, cmd.Stderr = output, output
-	cmd.WaitDelay = outputDelay
+	cmd.WaitDelay = outputDelay // should somebody hold the standard input open
 	return cmd
 }
 

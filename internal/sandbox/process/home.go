@@ -16,6 +16,9 @@ type home string
 func (h home) work() string { return filepath.Join(string(h), "work") }
 func (h home) tmp() string  { return filepath.Join(string(h), "tmp") }
 
+// output is the FIFO for what the agent prints.
+func (h home) output() string { return filepath.Join(string(h), "output") }
+
 func (h home) staged(p sandbox.Purpose) string { return filepath.Join(string(h), string(p)) }
 
 // makeHome makes the directory of the sandbox below dir. It fails if there is one already.

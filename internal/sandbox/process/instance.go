@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os/exec"
+	"io/fs"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
-	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandboxdir"
@@ -33,31 +32,29 @@ var (
 
 // instance is one agent.
 type instance struct {
+	driver *Driver
 	id     string
 	home   home
 	group  *cgroup.Group
-	cmd    *exec.Cmd
 	tree   *proctree.Tree
-	output *lines.Writer
-	log    *slog.Logger
+	output *sandboxdir.Output
+	struck int           // how many processes of the group had been killed for want of memory before
 	done   chan struct{} // closed by run
 	exit   nex.Exit      // set before done is closed
 	ending atomic.Bool   // we kill the agent
 
 	mu      sync.Mutex // held while files are made or removed
-	staged  map[sandbox.Purpose]bool
 	removed bool
 
 	limitsMu sync.Mutex
 	limits   sandbox.Limits
+	record   sandboxdir.Record // as it was written last
 }
 
-func newInstance(spec sandbox.Spec, h home, group *cgroup.Group, log *slog.Logger) *instance {
-	return &instance{
-		id: spec.ID, home: h, group: group, output: &lines.Writer{Log: spec.Log}, log: log,
-		done: make(chan struct{}), limits: spec.Settings.Limits,
-		staged: make(map[sandbox.Purpose]bool),
-	}
+// begin is the last step of making an instance: its agent runs.
+func (i *instance) begin() {
+	i.done = make(chan struct{})
+	go i.run() // ends with the agent; Destroy waits for it
 }
 
 func (i *instance) ID() string { return i.id }
@@ -80,24 +77,29 @@ func (i *instance) run() {
 	ours := i.ending.Load()
 	for !i.killRest() {
 	}
-	_ = i.tree.Wait() // how it ended is in the state, and the output that failed had nobody to read it
-	i.output.Flush()
-	i.exit = proctree.ExitOf(i.cmd.ProcessState)
-	i.exit.OOM = !ours && i.struck()
+	_ = i.tree.Wait() // how it ended is in Exit
+	i.output.End(outputDelay)
+	i.exit = i.tree.Exit()
+	i.exit.OOM = !ours && i.lackedMemory()
 }
 
-// struck reports whether the agent, which somebody else has killed, was killed for want of memory. The
-// group counts its other processes as well; that one of them was killed so, and the agent in another way
-// later, is taken for the same.
-func (i *instance) struck() bool {
-	if i.exit.Signal != killSignal {
+// lackedMemory reports whether the agent, which somebody else has killed, or of which nobody knows how it ended,
+// was killed for want of memory. The group counts its other processes as well; that one of them was killed so,
+// and the agent ended in another way later, is taken for the same.
+func (i *instance) lackedMemory() bool {
+	if i.exit.Signal != killSignal && i.exit != proctree.UnknownExit {
 		return false
 	}
+	return i.oomKills() > i.struck
+}
+
+// oomKills is how many processes of the group were killed for want of memory.
+func (i *instance) oomKills() int {
 	n, err := i.group.OOMKills()
 	if err != nil {
-		i.log.Warn("find out why the agent was killed", attrAgent, i.id, attrError, err)
+		i.driver.log.Warn("find out which processes were killed for want of memory", attrAgent, i.id, attrError, err)
 	}
-	return n > 0
+	return n
 }
 
 // killRest reports whether nothing of the agent's tree is left.
@@ -108,7 +110,7 @@ func (i *instance) killRest() bool {
 	if err == nil {
 		return true
 	}
-	i.log.Warn("the agent has ended, but what it started has not", attrAgent, i.id, attrError, err)
+	i.driver.log.Warn("the agent has ended, but what it started has not", attrAgent, i.id, attrError, err)
 	<-ctx.Done() // an error of another kind comes at once, and would again
 	return false
 }
@@ -137,14 +139,17 @@ func (i *instance) Stage(ctx context.Context, p sandbox.Purpose, hostPath string
 		}
 	}
 	path := i.home.staged(p)
-	err := errStaged
-	if !i.staged[p] {
+	// The file itself tells whether it was staged: the node that did it may have been another.
+	_, err := os.Lstat(path)
+	switch {
+	case err == nil:
+		err = errStaged
+	case errors.Is(err, fs.ErrNotExist):
 		err = sandboxdir.Copy(hostPath, path+".part", path, 0o500, wanted)
 	}
 	if err != nil {
 		return "", fmt.Errorf("stage %s: %w", hostPath, err)
 	}
-	i.staged[p] = true
 	return path, nil
 }
 
@@ -164,6 +169,7 @@ func (i *instance) Destroy(ctx context.Context) error {
 		return fmt.Errorf("destroy sandbox %s: %w", i.id, err)
 	}
 	i.removed = true
+	i.driver.owned.Release(i.id)
 	return nil
 }
 
@@ -191,6 +197,6 @@ func (i *instance) discard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, killRound)
 	defer cancel()
 	if err := i.end(ctx); err != nil {
-		i.log.Error("end agent that was started in vain", attrAgent, i.id, attrError, err)
+		i.driver.log.Error("end agent that was started in vain", attrAgent, i.id, attrError, err)
 	}
 }

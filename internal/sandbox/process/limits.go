@@ -51,6 +51,9 @@ func (i *instance) Configure(_ context.Context, s sandbox.Settings) error {
 	if err := i.group.Set(l); err != nil {
 		return fmt.Errorf("configure sandbox %s: %w", i.id, err)
 	}
+	if err := i.keep(l); err != nil {
+		return fmt.Errorf("configure sandbox %s: %w", i.id, errors.Join(err, i.group.Set(i.limits)))
+	}
 	i.limits = l
 	return nil
 }

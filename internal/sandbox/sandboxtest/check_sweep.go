@@ -28,8 +28,8 @@ const (
 const ownedInstances = 3
 
 // own is that node: it starts instances, prints what their agents do, and waits to be killed.
-func own(s Suite, dir string) int {
-	d, err := s.New(dir, os.Getenv(agentVariable))
+func own(s Suite) int {
+	d, err := s.New(os.Getenv(ownerVariable), os.Getenv(agentVariable))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

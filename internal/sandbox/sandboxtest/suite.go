@@ -31,10 +31,16 @@ type Suite struct {
 
 // Main is what TestMain returns: the tests, or the part of a node that is going to be killed.
 func Main(m *testing.M, s Suite) int {
-	if dir := os.Getenv(ownerVariable); dir != "" {
+	play := func(part func(Suite) int) int {
 		status := make(chan int)
-		go func() { status <- own(s, dir) }() // starting programs is not for the main goroutine
+		go func() { status <- part(s) }() // starting programs is not for the main goroutine
 		return <-status
+	}
+	switch {
+	case os.Getenv(ownerVariable) != "":
+		return play(own)
+	case os.Getenv(ordersVariable) != "":
+		return play(follow)
 	}
 	return m.Run()
 }
@@ -80,12 +86,26 @@ var checks = []check{
 	{"MemoryIsLimited", checkMemoryIsLimited},
 	{"SweepRemovesLeftovers", checkSweepRemovesLeftovers},
 	{"SweepOfNothing", checkSweepOfNothing},
+	{"AdoptGoesOn", checkAdoptGoesOn},
+	{"AdoptAgain", checkAdoptAgain},
+	{"AdoptAtOnce", checkAdoptAtOnce},
+	{"AdoptOwn", checkAdoptOwn},
+	{"AdoptNobody", checkAdoptNobody},
+	{"AdoptDamaged", checkAdoptDamaged},
+	{"AdoptedIsSpared", checkAdoptedIsSpared},
+	{"AdoptedDies", checkAdoptedDies},
+	{"AdoptedIsDestroyed", checkAdoptedIsDestroyed},
+	{"AdoptedIsBounded", checkAdoptedIsBounded},
+	{"AdoptedLacksMemory", checkAdoptedLacksMemory},
+	{"AdoptedStages", checkAdoptedStages},
+	{"LeftNeverHangs", checkLeftNeverHangs},
 }
 
 // aloneChecks look at the whole process and run before the others.
 var aloneChecks = []check{
 	{"EnvironmentIsClean", checkEnvironmentIsClean},
 	{"NothingLeaks", checkNothingLeaks},
+	{"AdoptLeaksNothing", checkAdoptLeaksNothing},
 }
 
 // Run exercises the driver contract.

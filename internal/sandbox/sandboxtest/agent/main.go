@@ -109,6 +109,12 @@ func carryOut(s plan.Step, bootstrap []byte) error {
 		eat(s.Number)
 	case plan.Await:
 		awaitFile(s.Text)
+	case plan.Say:
+		say("said", s.Text)
+	case plan.Flood:
+		flood(s.Number)
+	case plan.Obey:
+		obey(s.Text, bootstrap)
 	case plan.Hang:
 		say("pid", fmt.Sprint(os.Getpid()))
 		say("hang", "")

@@ -41,8 +41,20 @@ const (
 	Fill     = "fill"     // write a file of Number MiB and remove it; print: filled <MiB>
 	Eat      = "eat"      // use Number MiB of memory; print: ate
 	Await    = "await"    // wait until there is a file at Text
+	Say      = "say"      // print: said <Text>
+	Flood    = "flood"    // print Number lines of 100 letters y, as nex-agent prints, and wait for nobody who reads them
+	Obey     = "obey"     // carry out the steps that the socket at Text says, for ever: see Hello
 	Hang     = "hang"     // print: pid <pid>, hang; and do nothing for ever
 )
+
+// Hello is the line that Obey begins each connection with. Then come lines with a Step each, which are
+// answered by a line "done" or "failed: <error>". When the connection is lost another is made, as nex-agent makes
+// another to the next node process.
+type Hello struct {
+	PID int `json:"pid"`
+	// Token is of this very process, whose number may be the same as another's elsewhere.
+	Token string `json:"token"`
+}
 
 // Bare as Text of Leave clears the environment of the process as well.
 const Bare = "bare"

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nex-engine/nex/internal/lines"
+	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
+)
+
+// obey carries out what whoever listens at the socket says, be it one node or the next.
+func obey(path string, bootstrap []byte) {
+	token := rand.Text()
+	for {
+		conn, err := net.DialTimeout("unix", path, dialTimeout)
+		if err != nil {
+			time.Sleep(time.Millisecond) // nobody is there; there is no event of it
+			continue
+		}
+		serve(conn, plan.Hello{PID: os.Getpid(), Token: token}, bootstrap)
+		conn.Close()
+	}
+}
+
+// serve returns when the connection is lost.
+func serve(conn net.Conn, hello plan.Hello, bootstrap []byte) {
+	out := json.NewEncoder(conn)
+	if out.Encode(hello) != nil {
+		return
+	}
+	for in := bufio.NewScanner(conn); in.Scan(); {
+		var step plan.Step
+		err := json.Unmarshal(in.Bytes(), &step)
+		if err == nil {
+			err = carryOut(step, bootstrap)
+		}
+		answer := "done"
+		if err != nil {
+			answer = "failed: " + err.Error()
+		}
+		if _, err := fmt.Fprintln(conn, answer); err != nil {
+			return
+		}
+	}
+}
+
+// flood prints more than anybody keeps who does not read it.
+func flood(n int) {
+	out := lines.NewPrinter(os.Stdout)
+	line := []byte(strings.Repeat("y", 100) + "\n")
+	for range n {
+		_, _ = out.Write(line) // what nobody reads is lost
+	}
+}
