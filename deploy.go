@@ -239,5 +239,8 @@ func DecodeLameDuckRequest(body []byte) (*LameDuckRequest, error) {
 	if err := decodeOptionalBody(body, &r); err != nil {
 		return nil, err
 	}
+	if err := r.ExitAfter.Check(); err != nil {
+		return nil, err
+	}
 	return &r, nil
 }

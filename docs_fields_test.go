@@ -160,7 +160,8 @@ var fieldDocs = map[string]fieldDoc{
 	"WorkloadSummary.restart":     {"the policy that holds", "", true},
 	"WorkloadSummary.hash":        {"sha256 of the artifact in hex; empty before it is known", "", false},
 
-	"LameDuckRequest.jwt": {"[claims](#claims) with the node's id as subject; required by nodes with `valid_issuers`", "none", true},
+	"LameDuckRequest.jwt":        {"[claims](#claims) with the node's id as subject; required by nodes with `valid_issuers`", "none", true},
+	"LameDuckRequest.exit_after": {"when the node ends: a time such as `30s`, after which it ends at the latest, or `when-idle`, once no call is under way and no service or job runs", "it does not", true},
 
 	"LameDuckResponse.node_id": {"the node's id", "", false},
 	"LameDuckResponse.success": {"true, also when it was in lame duck mode before", "", false},

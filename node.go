@@ -151,6 +151,8 @@ type WorkloadSummary struct {
 type LameDuckRequest struct {
 	// JWT holds claims with the node id as subject, by one of the node's valid issuers.
 	JWT string `json:"jwt,omitempty"`
+	// ExitAfter says when the node ends; empty means that it does not.
+	ExitAfter ExitAfter `json:"exit_after,omitempty"`
 }
 
 // LameDuckResponse is the answer to LAMEDUCK.

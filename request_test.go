@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	nex "github.com/nex-engine/nex"
 )
@@ -141,9 +142,37 @@ func TestDecodeLameDuckRequest(t *testing.T) {
 			t.Errorf("%q: got %+v, %v, want %q", body, got, err, want)
 		}
 	}
-	for _, bad := range []string{`{"jwt":1}`, `quack`} {
+	for _, good := range []nex.ExitAfter{"30s", "0s", "1h30m", nex.ExitWhenIdle} {
+		got, err := nex.DecodeLameDuckRequest([]byte(`{"exit_after":"` + string(good) + `"}`))
+		if err != nil || got.ExitAfter != good {
+			t.Errorf("exit after %s: got %+v, %v", good, got, err)
+		}
+	}
+	for _, bad := range []string{`{"jwt":1}`, `quack`, `{"exit_after":30}`, `{"exit_after":"-1s"}`, `{"exit_after":"soon"}`, `{"exit_after":"30"}`} {
 		_, err := nex.DecodeLameDuckRequest([]byte(bad))
 		wantRefusal(t, err, nex.CodeInvalidRequest, "")
+	}
+}
+
+func TestExitAfterTime(t *testing.T) {
+	for e, want := range map[nex.ExitAfter]time.Duration{"": -1, nex.ExitWhenIdle: -1, "30s": 30 * time.Second, "0s": 0, "soon": -1} {
+		got, limited := e.Time()
+		if limited != (want >= 0) || limited && got != want {
+			t.Errorf("%q: %s, %t, want %s", e, got, limited, want)
+		}
+	}
+}
+
+// Claims for one request are of no use for another one.
+func TestLameDuckDigest(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range []nex.ExitAfter{"", "30s", nex.ExitWhenIdle} {
+		r := nex.LameDuckRequest{JWT: "a.b.c", ExitAfter: e}
+		digest := r.Digest()
+		if r.JWT = "d.e.f"; len(digest) != 64 || seen[digest] || r.Digest() != digest {
+			t.Errorf("%q: digest %q", e, digest)
+		}
+		seen[digest] = true
 	}
 }
 

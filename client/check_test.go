@@ -15,6 +15,7 @@ func TestCheckDeployment(t *testing.T) {
 	t.Parallel()
 	for name, d := range map[string]client.Deployment{
 		"service":          {Name: "a", Type: nex.TypeNative, Argv: []string{"-v"}, Essential: true},
+		"job":              {Name: "a", Type: nex.TypeNative, Restart: nex.RestartOnFailure},
 		"function":         {Name: "a", Type: nex.TypeV8, Triggers: []string{"orders.*", "x.>"}},
 		"bounds":           {Name: "a", Type: nex.TypeWasm, Triggers: []string{"x"}, MaxConcurrency: nex.MaxConcurrency, CallTimeout: 5 * time.Minute},
 		"sandbox":          {Name: "a", Type: nex.TypeNative, MinSandbox: nex.SandboxGVisor, MemoryMiB: 16, CPUs: 0.01, Egress: nex.Egress{Deny: []string{"*"}}},
@@ -53,6 +54,8 @@ func TestCheckDeploymentRefuses(t *testing.T) {
 		{"no number of processors", client.Deployment{Name: "a", Type: nex.TypeNative, CPUs: math.NaN()}, nex.CodeInvalidRequest, "NaN"},
 		{"no rule", client.Deployment{Name: "a", Type: nex.TypeNative, Egress: nex.Egress{Deny: []string{"a b"}}}, nex.CodeInvalidRequest, "egress"},
 		{"function with egress", client.Deployment{Name: "a", Type: nex.TypeV8, Triggers: []string{"x"}, Egress: nex.Egress{Allow: []string{"*"}}}, nex.CodeInvalidRequest, "egress"},
+		{"no policy", client.Deployment{Name: "a", Type: nex.TypeNative, Restart: "sometimes"}, nex.CodeInvalidRequest, "sometimes"},
+		{"essential and never", client.Deployment{Name: "a", Type: nex.TypeNative, Essential: true, Restart: nex.RestartNever}, nex.CodeInvalidRequest, "contradicts essential"},
 		{"arguments", client.Deployment{Name: "a", Type: nex.TypeNative, Argv: slices.Repeat([]string{"x"}, nex.MaxArgs+1)}, nex.CodeInvalidRequest, "argv"},
 	} {
 		err := tt.d.Check()

@@ -31,7 +31,10 @@ type Deployment struct {
 	Description string
 	Argv        []string
 	Environment map[string]string
-	Essential   bool
+	Essential   bool // the same as the restart policy always
+	// Restart says when a service is started again; empty is always if Essential is set, else never.
+	// Functions always are.
+	Restart nex.RestartPolicy
 
 	// MinSandbox is the weakest sandbox level that will do; empty means any that the node has.
 	MinSandbox nex.SandboxLevel
@@ -57,7 +60,7 @@ type Deployment struct {
 // request is what the node is sent, without claims and environment.
 func (d Deployment) request() *nex.DeployRequest {
 	r := &nex.DeployRequest{
-		Argv: d.Argv, Description: d.Description, Type: d.Type, Location: d.Location, Essential: d.Essential,
+		Argv: d.Argv, Description: d.Description, Type: d.Type, Location: d.Location, Essential: d.Essential, Restart: d.Restart,
 		JSDomain: d.JSDomain, TargetNode: d.Node, TriggerSubjects: d.Triggers,
 		TriggerConnection: d.TriggerConnection, HostServices: d.HostServices,
 		MaxConcurrency: d.MaxConcurrency, CallTimeoutMillis: int(wholeMillis(d.CallTimeout).Milliseconds()),
@@ -162,16 +165,24 @@ func (c *Client) Stop(ctx context.Context, s Stopping) (nex.StopResponse, error)
 	return answer, err
 }
 
-// LameDuck makes a node refuse new workloads. The issuer is needed only for nodes that have valid
-// issuers; it may be nil.
-func (c *Client) LameDuck(ctx context.Context, node string, issuer nkeys.KeyPair) (nex.LameDuckResponse, error) {
+// LameDuck makes a node refuse new workloads and give its triggers back, and end when exit says so;
+// empty means that it does not. The issuer is needed only for nodes that have valid issuers; it may be
+// nil.
+func (c *Client) LameDuck(ctx context.Context, node string, exit nex.ExitAfter, issuer nkeys.KeyPair) (nex.LameDuckResponse, error) {
 	var answer nex.LameDuckResponse
-	var body nex.LameDuckRequest
+	if err := exit.Check(); err != nil {
+		return answer, err
+	}
+	body := nex.LameDuckRequest{ExitAfter: exit}
 	if issuer != nil {
 		if err := checkNode(node); err != nil {
 			return answer, err
 		}
-		token, err := claims.Sign(issuer, claims.Claims{Subject: node, Node: node})
+		signed := claims.Claims{Subject: node, Node: node}
+		if exit != "" {
+			signed.Request = body.Digest()
+		}
+		token, err := claims.Sign(issuer, signed)
 		if err != nil {
 			return answer, err
 		}

@@ -46,7 +46,7 @@ func TestDeploy(t *testing.T) {
 	location := nex.Location{Scheme: nex.SchemeNATS, Host: "FILES", Path: "/cart"}
 	got, err := r.client.Deploy(t.Context(), client.Deployment{
 		Node: nodeA, Xkey: xkey, Issuer: issuer, Sender: sender, Name: "cart", Type: nex.TypeV8, Location: location, JSDomain: "hub",
-		Digest: digest, Description: "a cart", Argv: []string{"-v", "<x>"}, Environment: environment, Essential: true,
+		Digest: digest, Description: "a cart", Argv: []string{"-v", "<x>"}, Environment: environment, Essential: true, Restart: nex.RestartAlways,
 		Triggers: []string{"cart.>"}, MaxConcurrency: 7, CallTimeout: 1500*time.Millisecond + 1,
 		MinSandbox: nex.SandboxGVisor, MemoryMiB: 64, CPUs: 0.1,
 	})
@@ -85,7 +85,7 @@ func TestDeploy(t *testing.T) {
 	}
 	request.WorkloadJWT, request.Environment = "", ""
 	wantRequest := &nex.DeployRequest{
-		Argv: []string{"-v", "<x>"}, Description: "a cart", Type: nex.TypeV8, Location: location, Essential: true, JSDomain: "hub",
+		Argv: []string{"-v", "<x>"}, Description: "a cart", Type: nex.TypeV8, Location: location, Essential: true, Restart: nex.RestartAlways, JSDomain: "hub",
 		SenderPublicKey: senderPublic, TargetNode: nodeA, TriggerSubjects: []string{"cart.>"}, MaxConcurrency: 7, CallTimeoutMillis: 1501,
 		MinSandbox: nex.SandboxGVisor, MemoryMiB: 64, CPUs: 0.1,
 	}
@@ -348,13 +348,15 @@ func TestLameDuck(t *testing.T) {
 	})
 	for _, tt := range []struct {
 		name   string
+		exit   nex.ExitAfter
 		issuer nkeys.KeyPair
 		code   nex.Code // of a node with valid issuers
 	}{
-		{"unsigned", nil, nex.CodeInvalidClaims},
-		{"signed", issuer, ""},
+		{"unsigned", "", nil, nex.CodeInvalidClaims},
+		{"signed", "", issuer, ""},
+		{"signed, with an end", nex.ExitWhenIdle, issuer, ""},
 	} {
-		got, err := r.client.LameDuck(t.Context(), nodeA, tt.issuer)
+		got, err := r.client.LameDuck(t.Context(), nodeA, tt.exit, tt.issuer)
 		if err != nil || got != want {
 			t.Errorf("%s: answer = %+v, %v, want %+v", tt.name, got, err, want)
 		}
@@ -364,6 +366,13 @@ func TestLameDuck(t *testing.T) {
 		}
 		if err := strict(t, public).LameDuck(request); nex.CodeOf(err) != tt.code {
 			t.Errorf("%s: the node would say %v, want code %q", tt.name, err, tt.code)
+		}
+		if request.ExitAfter != tt.exit {
+			t.Errorf("%s: exit after %q, want %q", tt.name, request.ExitAfter, tt.exit)
+		}
+		request.ExitAfter += "1h"
+		if err := strict(t, public).LameDuck(request); nex.CodeOf(err) != nex.CodeInvalidClaims {
+			t.Errorf("%s: the node would take another end: %v", tt.name, err)
 		}
 	}
 }

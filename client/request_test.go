@@ -117,7 +117,7 @@ func calls(c *client.Client, node string) map[string]func(context.Context) error
 		"info": func(ctx context.Context) error { _, err := c.Info(ctx, node); return err },
 		"logs": func(ctx context.Context) error { _, err := c.Logs(ctx, node, nex.LogsRequest{}); return err },
 		"lame duck": func(ctx context.Context) error {
-			_, err := c.LameDuck(ctx, node, nil)
+			_, err := c.LameDuck(ctx, node, "", nil)
 			return err
 		},
 	}

@@ -29,7 +29,7 @@ type Claims struct {
 	// What bound claims add.
 	Node      string
 	Namespace string
-	Request   string // nex.DeployRequest.Digest; of start only
+	Request   string // Digest of the request; of start, and of lame duck with exit_after
 	Workload  string // workload id; of stop only
 
 	// Set by Sign, read by Parse.

@@ -79,6 +79,9 @@ func (v *Verifier) LameDuck(r *nex.LameDuckRequest) error {
 	if c.Subject != v.Node {
 		return nex.Errorf(nex.CodeInvalidClaims, "the claims' subject is not this node: sign the node's id")
 	}
+	if (c.Request != "" || r.ExitAfter != "") && c.Request != r.Digest() {
+		return nex.Errorf(nex.CodeInvalidClaims, "the claims were signed for another lame duck request: sign data.request with the digest of exit_after")
+	}
 	return v.once(c, false)
 }
 

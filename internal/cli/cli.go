@@ -44,7 +44,7 @@ type commands struct {
 	Stop       stopCommand       `cmd:"" help:"Stop a workload."`
 	Logs       logsCommand       `cmd:"" help:"Print and follow the logs of workloads."`
 	Events     eventsCommand     `cmd:"" help:"Print events as they happen."`
-	Lameduck   lameduckCommand   `cmd:"" help:"Make a node take no new workloads."`
+	Lameduck   lameduckCommand   `cmd:"" help:"Make a node take no new workloads, and end it."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print the code that makes a shell complete nex commands."`
 }
@@ -54,6 +54,7 @@ type nodeCommands struct {
 	Ls        nodeLsCommand    `cmd:"" help:"List the nodes."`
 	Info      nodeInfoCommand  `cmd:"" help:"Show a node and its workloads."`
 	Probe     nodeProbeCommand `cmd:"" help:"Ask which nodes would take a workload, and why others would not."`
+	State     stateCommands    `cmd:"" help:"Look at what a node knows after a restart, and mend it."`
 	Preflight preflightCommand `cmd:"" help:"Check what a node needs on this machine."`
 }
 

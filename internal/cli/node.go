@@ -95,7 +95,8 @@ func (c *nodeProbeCommand) Run(ctx context.Context, s *session) error {
 }
 
 type lameduckCommand struct {
-	Node string `arg:"" help:"Id of the node."`
+	Node      string        `arg:"" help:"Id of the node."`
+	ExitAfter nex.ExitAfter `help:"End the node: after this time at the latest, such as 30s, or when-idle, once no call is under way and no service or job runs." placeholder:"TIME"`
 	issuerFlags
 	JSON bool `name:"json" help:"Print the node's answer as JSON."`
 }
@@ -107,14 +108,28 @@ func (c *lameduckCommand) Run(ctx context.Context, s *session) error {
 	if err != nil && (c.Issuer != "" || !errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
+	if c.ExitAfter.Check() != nil {
+		return usagef("--exit-after %s is neither %s nor a time such as 30s", c.ExitAfter, nex.ExitWhenIdle)
+	}
 	return s.withClient(ctx, func(cl *client.Client) error {
-		answer, err := cl.LameDuck(ctx, c.Node, issuer)
+		answer, err := cl.LameDuck(ctx, c.Node, c.ExitAfter, issuer)
 		if err != nil {
 			return err
 		}
 		if c.JSON {
 			return s.printJSON(answer)
 		}
-		return s.print("Node %s is in lame duck mode and takes no new workloads", strings.TrimSpace(answer.NodeID))
+		return s.print("Node %s is in lame duck mode and takes no new workloads%s", strings.TrimSpace(answer.NodeID), c.end())
 	})
+}
+
+// end says when the node ends.
+func (c *lameduckCommand) end() string {
+	switch c.ExitAfter {
+	case "":
+		return ""
+	case nex.ExitWhenIdle:
+		return "; it ends when it is idle"
+	}
+	return "; it ends within " + string(c.ExitAfter)
 }

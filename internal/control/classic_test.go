@@ -57,7 +57,7 @@ func TestClassicDeploy(t *testing.T) {
 	}
 	specs[0].ID = ""
 	want := workload.Spec{
-		Name: "echoservice", Namespace: namespace, Description: "Workload published in devmode", Type: nex.TypeNative, Essential: true,
+		Name: "echoservice", Namespace: namespace, Description: "Workload published in devmode", Type: nex.TypeNative, Essential: true, Restart: nex.RestartAlways,
 		Issuer: r.public(r.issuer), Location: nex.Location{Scheme: "nats", Host: "NEXCLIFILES", Path: "/echoservice"}, JSDomain: "hub",
 		Digest: digest, Argv: []string{"--port", "8080"}, Environment: map[string]string{"COLOUR": "blue"},
 	}

@@ -61,6 +61,10 @@ type Config struct {
 	// Heartbeat is the time between two heartbeat events; 0 means [nex.HeartbeatInterval].
 	Heartbeat time.Duration
 
+	// LameDuck is called with each accepted lame duck request, and does not wait: it lets what the node
+	// has come to its end, and ends the node when the request says so. Optional.
+	LameDuck func(nex.ExitAfter)
+
 	Verifier   *claims.Verifier
 	Workloads  Workloads
 	IdleAgents func() int

@@ -173,5 +173,8 @@ func (s *Service) lameduck(_ nex.Request, body []byte) (any, error) {
 		return nil, err
 	}
 	s.EnterLameDuck()
+	if s.cfg.LameDuck != nil {
+		s.cfg.LameDuck(r.ExitAfter)
+	}
 	return nex.LameDuckResponse{NodeID: s.cfg.NodeID, Success: true}, nil
 }

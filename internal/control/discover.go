@@ -80,7 +80,7 @@ func (s *Service) machineInfo(w workload.Status) nex.MachineInfo {
 		ID: w.Spec.ID, Healthy: w.State == nex.StateRunning, Uptime: since(w.Accepted), Namespace: w.Spec.Namespace,
 		Workload: nex.WorkloadSummary{
 			ID: w.Spec.ID, Name: w.Spec.Name, Description: w.Spec.Description, Essential: w.Spec.Essential,
-			Runtime: runtime, Type: w.Spec.Type, Hash: w.Digest,
+			Runtime: runtime, Type: w.Spec.Type, Hash: w.Digest, Restart: w.Spec.Restart.Resolve(w.Spec.Type, w.Spec.Essential),
 		},
 		State: w.State, Sandbox: w.Sandbox, Restarts: w.Restarts, Reason: w.Reason, Triggers: w.Spec.Triggers, Calls: w.Calls,
 		Limits: s.limits(w.Spec),

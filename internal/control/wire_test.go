@@ -50,17 +50,17 @@ func TestReplies(t *testing.T) {
 			"info",
 			r.subject(nex.OpInfo), nil,
 			node + `"machines":[{"id":"w1","healthy":true,"uptime":"8m47s","namespace":"default","workload":{"id":"w1","name":"echo",` +
-				`"description":"says it again","essential":true,"runtime":"8m47s","type":"native","hash":"` + digest + `"},` +
+				`"description":"says it again","essential":true,"runtime":"8m47s","type":"native","hash":"` + digest + `","restart":"always"},` +
 				`"state":"running","sandbox":"none","restarts":2,"reason":"the program runs"},` +
 				`{"id":"w2","healthy":false,"uptime":"8m47s","namespace":"default","workload":{"id":"w2","name":"job",` +
-				`"essential":false,"runtime":"8m47s","type":"native","hash":""},` +
+				`"essential":false,"runtime":"8m47s","type":"native","hash":"","restart":"never"},` +
 				`"state":"failed","sandbox":"none","restarts":0,"reason":"the program ended with status 3"}]` + types,
 		},
 		{
 			"info of another namespace",
 			"$NEX.INFO.other." + r.node, nil,
 			node + `"machines":[{"id":"w3","healthy":false,"uptime":"8m47s","namespace":"other","workload":{"id":"w3","name":"echo",` +
-				`"description":"says it again","essential":true,"runtime":"8m47s","type":"native","hash":""},` +
+				`"description":"says it again","essential":true,"runtime":"8m47s","type":"native","hash":"","restart":"always"},` +
 				`"state":"starting","restarts":0}]` + types,
 		},
 		{"info of a namespace without workloads", "$NEX.INFO.none." + r.node, nil, node + `"machines":[]` + types},

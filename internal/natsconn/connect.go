@@ -80,14 +80,15 @@ func (s Settings) options(c *natscontext.Context, extra []nats.Option) (nats.Opt
 // Bounds of the pause between two rounds through the servers of a lost connection.
 const (
 	minReconnectDelay = 100 * time.Millisecond
-	maxReconnectDelay = 5 * time.Second
+	maxReconnectDelay = 1500 * time.Millisecond
 )
 
-// reconnectDelay doubles with each round. A random half keeps the clients of a server that comes
-// back from all arriving at once.
+// reconnectDelay doubles with each round, up to a bound that lets the connection be back within two
+// seconds of its server. A random half keeps the clients of a server that comes back from all arriving
+// at once.
 func reconnectDelay(rounds int) time.Duration {
 	delay := maxReconnectDelay
-	if rounds < 8 { // beyond, the doubled delay is larger anyhow
+	if rounds < 5 { // beyond, the doubled delay is larger anyhow
 		delay = min(delay, minReconnectDelay<<max(rounds-1, 0))
 	}
 	return delay/2 + rand.N(delay/2)

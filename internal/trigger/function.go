@@ -8,7 +8,6 @@
 package trigger
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,6 +71,7 @@ type Function struct {
 	mu       sync.Mutex
 	digest   string // of what runs
 	attached *attachment
+	drained  bool // no message is let through any more
 }
 
 // attachment is the time with one agent.
@@ -80,8 +80,9 @@ type attachment struct {
 	agent Agent
 	subs  []*nats.Subscription
 	// ended is closed by the closed handler of the last subscription.
-	open  atomic.Int32
-	ended chan struct{}
+	open   atomic.Int32
+	ended  chan struct{}
+	leaves sync.Once
 
 	mu    sync.Mutex
 	calls int           // under way
@@ -114,8 +115,11 @@ const registerTimeout = 5 * time.Second
 
 // Attach lets messages through to an agent, which runs what has the digest. When it returns, the NATS
 // server knows that the function is there. Only one agent is attached at a time: Detach the last one
-// first.
+// first. After Drain it does nothing.
 func (f *Function) Attach(agent Agent, digest string) error {
+	if f.isDrained() {
+		return nil
+	}
 	a := &attachment{f: f, agent: agent, ended: make(chan struct{})}
 	a.open.Store(int32(len(f.endpoints)))
 	conn := f.cfg.Services.conn
@@ -137,6 +141,10 @@ func (f *Function) Attach(agent Agent, digest string) error {
 	f.mu.Unlock()
 	if err := f.cfg.Services.add(f); err != nil {
 		f.cfg.Logger.Warn("function is not shown as a NATS micro service", "workload", f.cfg.Name, "id", f.cfg.ID, "error", err)
+	}
+	if f.isDrained() { // meanwhile
+		a.leave()
+		f.cfg.Services.remove(f)
 	}
 	return nil
 }
@@ -179,62 +187,6 @@ func (f *Function) confirm(conn *nats.Conn, before error) error {
 		}
 	}
 	return nil
-}
-
-// Detach lets no more messages through, and waits until those that have arrived are answered, or ctx
-// ends. It does nothing when no agent is attached.
-func (f *Function) Detach(ctx context.Context) {
-	f.mu.Lock()
-	a := f.attached
-	f.attached = nil
-	f.mu.Unlock()
-	if a == nil {
-		return
-	}
-	f.cfg.Services.remove(f)
-	if !f.cfg.Services.conn.IsConnected() {
-		a.unsubscribe() // draining would wait for the server
-	} else {
-		a.drain()
-	}
-	select {
-	case <-a.ended:
-	case <-ctx.Done():
-		return
-	}
-	select {
-	case <-a.finished():
-	case <-ctx.Done():
-	}
-}
-
-// unsubscribe forgets what has arrived and is not handled yet; who sent it is beyond reach.
-func (a *attachment) unsubscribe() {
-	for _, sub := range a.subs {
-		_ = sub.Unsubscribe() // it fails when the connection is closed, and with it the subscription
-	}
-}
-
-// drain unsubscribes; what has arrived is still handled.
-func (a *attachment) drain() {
-	for _, sub := range a.subs {
-		if err := sub.Drain(); err != nil { // the connection is closed, and with it the subscription
-			a.f.cfg.Logger.Debug("trigger subject not drained", "subject", sub.Subject, "error", err)
-		}
-	}
-}
-
-// finished returns a channel that is closed when no call is under way.
-func (a *attachment) finished() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.idle == nil {
-		a.idle = make(chan struct{})
-		if a.calls == 0 {
-			close(a.idle)
-		}
-	}
-	return a.idle
 }
 
 // Close sends the last answers and tells the last events. Detach first.

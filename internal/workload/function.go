@@ -38,6 +38,9 @@ type Function interface {
 	// Detach lets no more calls through, and returns when those under way are answered, or ctx ends. It
 	// does nothing when no agent is attached.
 	Detach(ctx context.Context)
+	// Drain lets no more calls through, for good, and returns when those under way are answered, or ctx
+	// ends. The agent stays attached, and another may be.
+	Drain(ctx context.Context)
 	// Stats are the counts of its calls, also after Close.
 	Stats() nex.CallStats
 	// Close frees everything; Detach first.
@@ -58,8 +61,9 @@ func (w *Workload) openFunction() error {
 		return err
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.function = f
+	w.mu.Unlock()
+	w.drainLate()
 	return nil
 }
 

@@ -24,6 +24,7 @@ type functions struct {
 	OnOpen   func(context.Context) error
 	OnAttach func(n int) error // n counts the calls of one function from 1
 	OnDetach func(context.Context)
+	OnDrain  func(context.Context)
 	// Code is a file with compiled code of all functions; empty for none.
 	Code string
 
@@ -176,6 +177,13 @@ func (c *connection) Detach(ctx context.Context) {
 	c.f.note(func() { c.link = nil })
 }
 
+func (c *connection) Drain(ctx context.Context) {
+	if c.f.OnDrain != nil {
+		c.f.OnDrain(ctx)
+	}
+	c.step("Drain")
+}
+
 func (c *connection) Stats() nex.CallStats {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
@@ -238,6 +246,7 @@ func (r *rig) checkFunctions() {
 			case "Detach":
 				wrong = wrong || !attached
 				attached = false
+			case "Drain": // whatever there is
 			case "Attach fails", "Undeploy":
 				wrong = wrong || attached
 			default:

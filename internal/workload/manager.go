@@ -87,6 +87,7 @@ type Manager struct {
 	// mu guards what follows, and Workload.bytes. No other lock is taken while it is held.
 	mu        sync.Mutex
 	closed    bool
+	draining  bool
 	workloads map[string]*Workload // by id, those that ended by themselves included
 	ended     []string             // their ids, in the order in which they ended
 	restored  []*Workload          // those that wait for Resume
@@ -142,6 +143,9 @@ func (m *Manager) add(spec Spec) (*Workload, error) {
 	defer m.mu.Unlock()
 	if m.closed {
 		return nil, nex.Errorf(nex.CodeLameDuck, "the node is stopping: choose another node")
+	}
+	if m.draining {
+		return nil, nex.ErrLameDuck
 	}
 	if m.workloads[spec.ID] != nil {
 		return nil, nex.Errorf(nex.CodeInternal, "workload id %s is in use: try again", spec.ID)
