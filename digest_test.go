@@ -75,6 +75,7 @@ func full() *nex.DeployRequest {
 		SenderPublicKey: xkey, TargetNode: nodeID, TriggerSubjects: []string{"a.>"},
 		TriggerConnection: &nex.Connection{URL: "nats://t", UserJWT: "j", UserSeed: "s"},
 		HostServices:      &nex.Connection{URL: "nats://h", UserJWT: "j", UserSeed: "s"},
+		Restart:           nex.RestartAlways,
 		MinSandbox:        nex.SandboxGVisor, MemoryMiB: 512, CPUs: 1.5,
 		Egress:     &nex.Egress{Allow: []string{"*.example.com:443"}, Deny: []string{"10.0.0.0/8"}},
 		RetryCount: 1, RetriedAt: "now",

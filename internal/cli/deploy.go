@@ -16,7 +16,8 @@ import (
 type deployFlags struct {
 	keyFlags
 	Argv      []string `help:"Argument of the program; repeat the flag for more." placeholder:"ARG" sep:"none"`
-	Essential bool     `help:"Start the workload again whenever it ends."`
+	Essential bool     `help:"Start the service again whenever it ends: the same as --restart always."`
+	Restart   string   `help:"When to start the service again after it has ended, be it with its node or machine: always, on-failure or never (default: never)." placeholder:"POLICY" enum:",always,on-failure,never" default:""`
 	functionFlags
 	sandboxFlags
 	JSON bool `name:"json" help:"Print the node's answer as JSON."`
@@ -24,6 +25,7 @@ type deployFlags struct {
 
 // set puts the flags that more than one thing is made of into a deployment.
 func (f deployFlags) set(d *client.Deployment) error {
+	d.Essential, d.Restart = f.Essential, nex.RestartPolicy(f.Restart)
 	f.sandboxFlags.set(d)
 	return f.functionFlags.set(d)
 }
@@ -65,6 +67,9 @@ func (f deployFlags) check(namespace string, d client.Deployment) error {
 	}
 	if err := f.checkFunction(d.Type); err != nil {
 		return err
+	}
+	if err := nex.RestartPolicy(f.Restart).Check(d.Type, f.Essential); err != nil {
+		return usagef("--restart: %v", err)
 	}
 	if d.Type.Function() && len(d.Argv) > 0 {
 		return usagef("a function has no arguments, it is called with subject and payload: leave --argv away, or give an environment variable, name=value")

@@ -42,7 +42,7 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	defer local.close()
 	d := client.Deployment{
 		Name: c.Name, Type: local.kind, Description: c.Description, JSDomain: s.JSDomain, Argv: c.Argv,
-		Environment: environment, Essential: c.Essential,
+		Environment: environment,
 	}
 	if err := c.set(&d); err != nil {
 		return err

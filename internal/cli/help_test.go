@@ -105,7 +105,7 @@ func TestHelpTextsAreSentences(t *testing.T) {
 
 // The values that a flag can have are in its help.
 func TestHelpNamesTheValues(t *testing.T) {
-	word := regexp.MustCompile(`\w+`)
+	word := regexp.MustCompile(`[\w-]+`)
 	checked := 0
 	check := func(v *kong.Value) {
 		if v.Enum == "" {

@@ -55,7 +55,8 @@ func (f nodeFlags) orDefault() string {
 
 type nodeUpCommand struct {
 	nodeFlags
-	JSON bool `name:"json" help:"Print one JSON object when ready."`
+	KeepWorkloads bool `help:"Leave workloads running when the node ends: the next node with this data directory takes them over, if it comes within the configuration's orphan_timeout."`
+	JSON          bool `name:"json" help:"Print one JSON object when ready."`
 }
 
 // Run starts a node and serves until it is interrupted.
@@ -94,6 +95,7 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 	}
 	return node.Run(ctx, node.Config{
 		Settings: settings, DataDir: dir.Path(), Logger: log, Control: nc, WorkloadURL: workloadURL,
+		KeepWorkloads: c.KeepWorkloads,
 		Ready: func(f node.Facts) {
 			s.printNodeReady(upstate.State{
 				ControlURL: nc.ConnectedUrlRedacted(), NATSURL: nc.ConnectedUrlRedacted(), NodeID: f.NodeID,

@@ -41,7 +41,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 	}
 	d := client.Deployment{
 		Node: c.Node, Name: c.Name, Location: location, JSDomain: s.JSDomain, Description: c.Description,
-		Argv: c.Argv, Environment: environment, Essential: c.Essential,
+		Argv: c.Argv, Environment: environment,
 	}
 	if err := c.set(&d); err != nil {
 		return err

@@ -142,7 +142,7 @@ func TestDevrunImage(t *testing.T) {
 	_, url, auctions, deployments := playedNode(t)
 	digest := imageLayout(t, "app", "arm64")
 	got := run(t, "devrun", "app", "--server="+url, "--min_sandbox=gvisor", "--memory=1GiB", "--cpu=0.5",
-		"--egress_allow=*.example.com:443,10.1.0.0/16", "--egress_allow=*", "--egress_deny=*:25", "--argv=-v")
+		"--egress_allow=*.example.com:443,10.1.0.0/16", "--egress_allow=*", "--egress_deny=*:25", "--argv=-v", "--restart=on-failure")
 	if got.code != 0 || !strings.Contains(got.err, "Found image sha256:"+digest) {
 		t.Fatalf("got %+v, want it deployed and the image named", got)
 	}
@@ -159,6 +159,9 @@ func TestDevrunImage(t *testing.T) {
 	location := nex.Location{Scheme: nex.SchemeFile, Path: filepath.ToSlash(filepath.Join(here, "app"))}
 	if r.Type != nex.TypeOCI || r.Location.String() != location.String() || len(r.Argv) != 1 {
 		t.Errorf("request = %+v, want an image at %s", r, location)
+	}
+	if r.Restart != nex.RestartOnFailure || r.Essential {
+		t.Errorf("request = %+v, want it started again after failures", r)
 	}
 	egress := &nex.Egress{Allow: []string{"*.example.com:443", "10.1.0.0/16", "*"}, Deny: []string{"*:25"}}
 	if r.MinSandbox != nex.SandboxGVisor || r.MemoryMiB != 1024 || r.CPUs != 0.5 || !reflect.DeepEqual(r.Egress, egress) {

@@ -26,6 +26,17 @@ func TestAutostart(t *testing.T) {
 			path + `[0].name: invalid workload name "a b": use only letters, digits, _ and -`,
 			path + `[0].namespace: namespace "system" is reserved for the nodes themselves: choose another`,
 		}},
+		{"restarts", workloads("", `{`+native+`, "restart": "on-failure"}, {`+function+`, "trigger_subjects": ["x"], "restart": "always"}`), nil},
+		{"essential and always", workloads("", `{`+native+`, "essential": true, "restart": "always"}`), nil},
+		{"no restart policy", workloads("", `{`+native+`, "restart": "sometimes"}`), []string{
+			path + `[0].restart: expected always, on-failure or never, got "sometimes"`,
+		}},
+		{"essential and never", workloads("", `{`+native+`, "essential": true, "restart": "never"}`), []string{
+			path + "[0].restart: never contradicts essential, which is always: give one of the two",
+		}},
+		{"function and never", workloads("", `{`+function+`, "trigger_subjects": ["x"], "restart": "never"}`), []string{
+			path + "[0].restart: a v8 function answers until it is stopped, so that its policy is always: leave it away",
+		}},
 		{"same in one namespace", workloads("", `{`+native+`}, {`+native+`, "namespace": "other"}, {`+native+`, "namespace": "default"}`), []string{
 			path + "[2].name: a in namespace default is also autostart.workloads[0]: choose another name",
 		}},

@@ -40,8 +40,11 @@ type Config struct {
 	WorkloadTypes []nex.WorkloadType `json:"workload_types"`
 	// NodeLimits bound what runs on the node.
 	NodeLimits NodeLimits `json:"node_limits"`
-	// Restart bounds the restarts of essential workloads.
+	// Restart bounds the restarts of workloads.
 	Restart Restart `json:"restart"`
+	// OrphanTimeout is how long workloads go on without their node, as [time.ParseDuration] reads it; "0s" is
+	// for ever. Default "24h": see [Config.OrphanLimit].
+	OrphanTimeout string `json:"orphan_timeout"`
 	// CacheMaxBytes is what cached artifacts may take on disk; those in use are kept even if they take
 	// more. Default 10 GiB.
 	CacheMaxBytes int64 `json:"cache_max_bytes"`
@@ -152,10 +155,13 @@ type AutostartWorkload struct {
 	Description string   `json:"description,omitempty"`
 	Argv        []string `json:"argv,omitempty"`
 	// Essential workloads are restarted when they end. Default false.
-	Essential bool             `json:"essential,omitempty"`
-	Type      nex.WorkloadType `json:"type"`
-	Location  string           `json:"location"` // a URL, as for [nex.ParseLocation]
-	JSDomain  string           `json:"jsdomain,omitempty"`
+	Essential bool `json:"essential,omitempty"`
+	// Restart says when the service is started again. Default always if Essential is set, else never;
+	// functions always are.
+	Restart  nex.RestartPolicy `json:"restart,omitempty"`
+	Type     nex.WorkloadType  `json:"type"`
+	Location string            `json:"location"` // a URL, as for [nex.ParseLocation]
+	JSDomain string            `json:"jsdomain,omitempty"`
 	// Environment is in the clear: protect the file.
 	Environment     map[string]string `json:"environment,omitempty"`
 	TriggerSubjects []string          `json:"trigger_subjects,omitempty"`

@@ -13,6 +13,7 @@ func Default() Config {
 		Nexus:                   "nexus",
 		WorkloadTypes:           slices.Clone(nex.WorkloadTypes),
 		Restart:                 Restart{MaxStarts: 10},
+		OrphanTimeout:           "24h",
 		CacheMaxBytes:           10 << 30,
 		MachinePoolSize:         1,
 		MachineTemplate:         MachineTemplate{VCPUCount: 1, MemSizeMiB: 256, PIDs: 512, OpenFiles: 4096, DiskMiB: 512},

@@ -1,6 +1,9 @@
 package config
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"time"
+)
 
 // BoundClaims reports whether the claims of requests must be bound to them: what the file says, and
 // when it says nothing, true unless workloads run without a sandbox.
@@ -9,6 +12,12 @@ func (c Config) BoundClaims() bool {
 		return *c.RequireBoundClaims
 	}
 	return !c.NoSandbox
+}
+
+// OrphanLimit is how long workloads go on without their node; 0 is for ever.
+func (c Config) OrphanLimit() time.Duration {
+	limit, _ := time.ParseDuration(c.OrphanTimeout) // it has been checked
+	return limit
 }
 
 // ResourceDir is where kernel and rootfs are looked for.

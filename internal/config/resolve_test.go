@@ -3,6 +3,7 @@ package config_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/nex-engine/nex/internal/config"
 )
@@ -20,6 +21,16 @@ func TestBoundClaims(t *testing.T) {
 	for _, tt := range tests {
 		if got := parse(t, tt.text).BoundClaims(); got != tt.want {
 			t.Errorf("%s: BoundClaims() = %t, want %t", tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestOrphanLimit(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		`{}`: 24 * time.Hour, `{"orphan_timeout": "90m"}`: 90 * time.Minute, `{"orphan_timeout": "0s"}`: 0,
+	} {
+		if got := parse(t, text).OrphanLimit(); got != want {
+			t.Errorf("%s: OrphanLimit() = %s, want %s", text, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
@@ -135,6 +136,9 @@ func (v *validator) node(c Config) {
 		case strings.HasPrefix(key, "nex."):
 			v.say(join("tags", key), "tags that begin with nex. are set by the node itself: choose another name")
 		}
+	}
+	if limit, err := time.ParseDuration(c.OrphanTimeout); err != nil || limit < 0 || limit > 0 && limit < time.Second {
+		v.say("orphan_timeout", "expected a time of at least 1s such as 24h or 1h30m, or 0s for ever, got %q", clip(c.OrphanTimeout))
 	}
 	v.notEmpty("bin_path", c.BinPath)
 	v.notEmpty("cni.bin_path", c.CNI.BinPath)

@@ -36,6 +36,7 @@ func (v *validator) autostart(c Config) {
 func (v *validator) autostartWorkload(path string, w AutostartWorkload) {
 	v.sayError(path+".name", nex.CheckName(w.Name))
 	v.sayError(path+".namespace", nex.CheckNamespace(w.Namespace))
+	v.sayError(path+".restart", w.Restart.Check(w.Type, w.Essential))
 	if len(w.Description) > nex.MaxDescription {
 		v.say(path+".description", "expected at most %d bytes, got %d", nex.MaxDescription, len(w.Description))
 	}

@@ -28,6 +28,19 @@ func TestValues(t *testing.T) {
 		}},
 		{"limits that fit", `{"node_limits": {"max_total_bytes": 0, "max_workload_bytes": 11}}`, nil},
 
+		{"orphans", `{"orphan_timeout": "1h30m"}`, nil},
+		{"orphans for ever", `{"orphan_timeout": "0s"}`, nil},
+		{"orphans for a day", `{"orphan_timeout": "1d"}`, []string{
+			`line 1: orphan_timeout: expected a time of at least 1s such as 24h or 1h30m, or 0s for ever, got "1d"`,
+		}},
+		{"orphans for too short", `{"orphan_timeout": "900ms"}`, []string{
+			`line 1: orphan_timeout: expected a time of at least 1s such as 24h or 1h30m, or 0s for ever, got "900ms"`,
+		}},
+		{"orphans for less than nothing", `{"orphan_timeout": "-1h"}`, []string{
+			`line 1: orphan_timeout: expected a time of at least 1s such as 24h or 1h30m, or 0s for ever, got "-1h"`,
+		}},
+		{"orphans in seconds", `{"orphan_timeout": 3600}`, []string{"line 1: orphan_timeout: expected a string, got a number"}},
+
 		{"types", `{"workload_types": ["v8", "elf", "v8"]}`, []string{
 			`line 1: workload_types[1]: expected one of native, v8, wasm, oci, got "elf"`,
 			"line 1: workload_types[2]: v8 is given twice: remove one of them",

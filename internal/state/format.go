@@ -46,7 +46,7 @@ var errSealed = errors.New("its specification was not sealed with this node's ke
 // Key derives the key that seals specifications from a secret of the node, such as the seed of its nkey.
 // The secret must be as hard to guess as a key.
 func Key(secret []byte) []byte {
-	key, err := hkdf.Key(sha256.New, secret, nil, "nex state: specifications", keySize)
+	key, err := hkdf.Key(sha256.New, secret, nil, "nex workload records", keySize)
 	if err != nil { // the size is one that there is
 		panic(fmt.Sprintf("state: derive a key: %v", err))
 	}

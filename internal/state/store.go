@@ -21,7 +21,7 @@ type Config struct {
 	Dir string
 	// Key has 32 bytes and seals the specifications: see [Key].
 	Key []byte
-	// Logger is told of damage. Required.
+	// Logger is told of damage that could be repaired. Required.
 	Logger *slog.Logger
 }
 
@@ -138,9 +138,6 @@ func (s *Store) Load() ([]Record, []Damaged, error) {
 	report := s.mend(m)
 	for _, r := range report.Restored {
 		s.log.Warn("the version before it is used of the state of a workload", "workload", r.ID, "file", r.File, "reason", r.Reason)
-	}
-	for _, d := range report.Damaged {
-		s.log.Error("the state of a workload is damaged and cannot be used", "workload", d.ID, "file", d.File, "reason", d.Reason)
 	}
 	for _, err := range report.Failed {
 		s.log.Warn("the node's state could not be tidied up", "error", err)

@@ -255,8 +255,8 @@ func TestDamagedRecordsAreMovedAway(t *testing.T) {
 	if damaged[0].File != filepath.Join(aside, "bad.json") || damaged[1].File != filepath.Join(aside, "odd.json") || damaged[1].Reason != "it is no file" {
 		t.Errorf("damaged are %+v", damaged)
 	}
-	if strings.Count(log, "level=ERROR") != 2 || !strings.Contains(log, aside) {
-		t.Errorf("log = %q", log)
+	if log != "" {
+		t.Errorf("what is returned is also logged: %q", log)
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"damaged", "good.json", "notes.txt"}) {
 		t.Errorf("there is %v", got)

@@ -12,6 +12,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cli/render"
+	"github.com/nex-engine/nex/internal/state"
 )
 
 // evil does, in a terminal: clear it, set its title, go back in the line and over it, forge a new
@@ -78,6 +79,10 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 		},
 		"event":     poisonedEvent("from_the_future", poisoned[map[string]string]()),
 		"evil type": poisonedEvent(evil, "x"),
+		"state": func(w io.Writer, s render.Style) error {
+			return render.State(w, s, poisoned[[]state.Entry](), poisoned[[]state.Damaged]())
+		},
+		"repair": func(w io.Writer, _ render.Style) error { return render.Repair(w, poisoned[render.StateReport]()) },
 	}
 	for _, e := range events {
 		v := reflect.New(reflect.TypeOf(e.data)).Elem()

@@ -59,6 +59,9 @@ func (p *page) machine(s Style, m nex.MachineInfo) {
 	if m.Limits != nil {
 		p.field("Limits", limits(*m.Limits))
 	}
+	if !m.Workload.Type.Function() { // they are always started again
+		p.field("Restart", Text(string(m.Workload.Restart)))
+	}
 	if m.Restarts > 0 {
 		p.field("Restarts", strconv.Itoa(m.Restarts))
 	}

@@ -9,6 +9,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cli/render"
+	"github.com/nex-engine/nex/internal/state"
 )
 
 const (
@@ -45,7 +46,7 @@ var (
 			{
 				ID: "cmji29n52omrb71g07a0", Healthy: true, State: nex.StateRunning, Sandbox: nex.SandboxGVisor,
 				Reason:   "the program runs",
-				Workload: nex.WorkloadSummary{Name: "echofunctionjs", Runtime: "8m47s", Type: nex.TypeV8},
+				Workload: nex.WorkloadSummary{Name: "echofunctionjs", Runtime: "8m47s", Type: nex.TypeV8, Restart: nex.RestartAlways},
 				Triggers: []string{"js.echo", "js.echo.>"},
 				Limits:   &nex.Limits{MemoryMiB: 512, CPUs: 1, PIDs: 512, OpenFiles: 4096, DiskMiB: 2048},
 				Calls: &nex.CallStats{
@@ -60,10 +61,25 @@ var (
 			{
 				ID: "cmjud7n52omhlsa377cg", State: nex.StateRestarting, Sandbox: nex.SandboxNone, Restarts: 3,
 				Reason:   "the program ended with status 1; starting again in 2s",
-				Workload: nex.WorkloadSummary{Name: "broken", Description: "Ends at once", Type: nex.TypeNative},
+				Workload: nex.WorkloadSummary{Name: "broken", Description: "Ends at once", Type: nex.TypeNative, Restart: nex.RestartOnFailure},
 			},
 		},
 	}
+)
+
+// What a node knows of its workloads.
+var (
+	kept = []state.Entry{
+		{Record: state.Record{
+			ID: id, Namespace: "default", Name: "echoservice", Type: nex.TypeNative, Restart: nex.RestartOnFailure,
+			State: nex.StateRunning, AgentID: "a1", Accepted: at.Add(-time.Hour), Started: at,
+		}},
+		{Record: state.Record{
+			ID: "cmjud7n52omhlsa377cg", Namespace: "other", Name: "echofunctionjs", Type: nex.TypeV8, Restart: nex.RestartAlways,
+			State: nex.StateStarting, Accepted: at,
+		}, Warning: "the current file is damaged"},
+	}
+	damaged = []state.Damaged{{ID: "cmjv0en52omhlsa377d0", File: "/data/state/damaged/cmjv0en52omhlsa377d0.json", Reason: "it is empty"}}
 )
 
 // printers are calls of every function of the package, by the name of their golden files.
@@ -78,8 +94,19 @@ func printers() map[string]printer {
 		"info-empty": func(w io.Writer, s render.Style) error {
 			return render.NodeInfo(w, s, nodeB, nex.InfoResponse{Version: "0.3.0", Memory: &nex.MemoryInfo{Total: 999}})
 		},
-		"log":    printLog,
-		"events": printEvents,
+		"state": func(w io.Writer, s render.Style) error { return render.State(w, s, kept, damaged) },
+		"repair": func(w io.Writer, _ render.Style) error {
+			return render.Repair(w, render.StateReport{
+				Report: state.Report{
+					Whole: 12, Restored: []state.Damaged{{ID: id, File: "/data/state/damaged/x.json", Reason: "it is empty"}},
+					Leftovers: []string{"/data/state/.x.1"}, Damaged: damaged,
+				},
+				Removed: []string{"/data/state/damaged/y.json"},
+			})
+		},
+		"repair-nothing": func(w io.Writer, _ render.Style) error { return render.Repair(w, render.StateReport{}) },
+		"log":            printLog,
+		"events":         printEvents,
 	}
 }
 
