@@ -22,7 +22,7 @@ func TestHandshake(t *testing.T) {
 	t.Parallel()
 	n := startAgent(t)
 	want := agentlink.Handshake{
-		AgentID: n.id, Version: nex.Version, OS: runtime.GOOS, Arch: runtime.GOARCH,
+		AgentID: n.id, Protocol: agentlink.Protocol, Version: nex.Version, OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Types: functionTypes(nex.TypeNative),
 	}
 	if got := *n.hello; fmt.Sprint(got) != fmt.Sprint(want) {

@@ -14,13 +14,17 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/function"
+	"github.com/nex-engine/nex/internal/hostapi"
 )
 
 // What no runtime should do is played: with this variable an agent has a runtime that does what its
 // artifact says.
 const playRuntime = "NEX_TEST_RUNTIME"
 
-type playedRuntime struct{ log func(function.LogLine) }
+type playedRuntime struct {
+	log  func(function.LogLine)
+	host function.Host
+}
 
 func played(_ context.Context, cfg function.Config) (function.Runtime, error) {
 	artifact, err := os.ReadFile(cfg.Path)
@@ -33,8 +37,13 @@ func played(_ context.Context, cfg function.Config) (function.Runtime, error) {
 	case "hang":
 		cfg.Log(function.LogLine{Stream: nex.StreamStdout, Text: "loading"})
 		select {}
+	case "wait":
+		cfg.Log(function.LogLine{Stream: nex.StreamStdout, Text: "loading"})
+		if _, err := os.ReadFile(cfg.Path + ".fifo"); err != nil {
+			return nil, err
+		}
 	}
-	return playedRuntime{cfg.Log}, nil
+	return playedRuntime{cfg.Log, cfg.Host}, nil
 }
 
 func (r playedRuntime) Call(ctx context.Context, c function.Call) (function.Result, error) {
@@ -51,6 +60,9 @@ func (r playedRuntime) Call(ctx context.Context, c function.Call) (function.Resu
 	case "hang":
 		<-ctx.Done()
 		return function.Result{}, function.Stopped(ctx)
+	case "ask":
+		got, err := r.host.Request(ctx, hostapi.Request{Service: "kv", Method: "get"})
+		return function.Result{Payload: got.Body}, err
 	case "stuck":
 		<-ctx.Done()
 		return function.Result{}, fmt.Errorf("played: %w", function.ErrStuck)
@@ -61,9 +73,9 @@ func (r playedRuntime) Call(ctx context.Context, c function.Call) (function.Resu
 func (r playedRuntime) Close() {}
 
 // startPlayed starts an agent with the runtime that is played.
-func startPlayed(t *testing.T) *node {
+func startPlayed(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	t.Helper()
-	return startAgent(t, func(_ *node, cmd *exec.Cmd) { cmd.Env = append(cmd.Env, playRuntime+"=1") })
+	return startAgent(t, append(edits, func(_ *node, cmd *exec.Cmd) { cmd.Env = append(cmd.Env, playRuntime+"=1") })...)
 }
 
 func loadPlayed(t *testing.T) *node {
@@ -146,7 +158,7 @@ func TestFunctionLoaderFails(t *testing.T) {
 	})
 	t.Run("does not end when the link is lost", func(t *testing.T) {
 		t.Parallel()
-		n := startPlayed(t)
+		n := startPlayed(t, func(n *node, _ *exec.Cmd) { n.orphanTimeout = 100 * time.Millisecond })
 		if err := n.nc.PublishRequest(agentlink.DeploySubject(n.id), "nowhere", agentlink.Encode(n.function(nex.TypeWasm, []byte("hang")))); err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ package agent_test
 
 import (
 	"fmt"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -147,8 +148,8 @@ func TestUndeployFunctionSooner(t *testing.T) {
 	n.awaitExit()
 }
 
-// The agent goes with its node, whatever the function does.
-func TestFunctionLinkLost(t *testing.T) {
+// The agent of a function ends when its node does not come back in time, whatever the function does.
+func TestFunctionOrphaned(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
 		"idle":    `() => 1`,
@@ -157,7 +158,8 @@ func TestFunctionLinkLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := startFunction(t, script)
+			n := startAgent(t, func(n *node, _ *exec.Cmd) { n.orphanTimeout = 100 * time.Millisecond })
+			n.load(n.function(nex.TypeV8, []byte(script)))
 			switch name {
 			case "awaits":
 				n.call("")
@@ -170,7 +172,7 @@ func TestFunctionLinkLost(t *testing.T) {
 			n.server.Shutdown()
 			n.awaitEnd(1)
 			if d := time.Since(start); d > patience/4 {
-				t.Errorf("the agent ended after %v, want at once", d)
+				t.Errorf("the agent ended after %v, want soon", d)
 			}
 		})
 	}

@@ -65,6 +65,7 @@ type node struct {
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer // read it when ended is closed
 	ended  chan struct{}
+	orphanTimeout time.Duration // of the agent
 	// holdCompiled, if a test sets it, is closed before the node takes what was compiled.
 	holdCompiled chan struct{}
 
@@ -101,10 +102,12 @@ func startAgent(t *testing.T, edits ...func(*node, *exec.Cmd)) *node {
 	// With the race detector a program sleeps for a second before it ends, unless told not to.
 	n.cmd.Env = []string{beAgent + "=1", "SECRET_OF_THE_AGENT=1", "GORACE=atexit_sleep_ms=0"}
 	n.cmd.Dir = n.dir
-	n.cmd.Stdin = bytes.NewReader(n.bootstrap())
 	n.cmd.Stderr = n.stderr
 	for _, edit := range edits {
 		edit(n, n.cmd)
+	}
+	if n.cmd.Stdin == nil {
+		n.cmd.Stdin = bytes.NewReader(n.bootstrap())
 	}
 	if err := n.cmd.Start(); err != nil {
 		t.Fatalf("start agent: %v", err)
@@ -134,7 +137,7 @@ func (n *node) bootstrap() []byte {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return agentlink.Encode(agentlink.Bootstrap{AgentID: n.id, URL: n.server.ClientURL(), Seed: string(seed), LinkDir: filepath.Dir(n.socket.Addr().String()), Token: token})
+	return agentlink.Encode(agentlink.Bootstrap{AgentID: n.id, URL: n.server.ClientURL(), Seed: string(seed), LinkDir: filepath.Dir(n.socket.Addr().String()), Token: token, OrphanTimeout: n.orphanTimeout})
 }
 
 func (n *node) close() {

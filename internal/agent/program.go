@@ -31,7 +31,7 @@ type program struct {
 	cmd    *exec.Cmd
 	tree   *proctree.Tree
 	output pipes         // the agent's ends
-	logged chan struct{} // closed when the program's log has been sent
+	read   chan struct{} // closed when all the program's output has been read
 	memory oom.Watch
 	stop   os.Signal // asks the program to end
 }
@@ -77,7 +77,7 @@ func (a *agent) launch(cmd *exec.Cmd, user *runas.User, workloadID string) (*pro
 		log:    a.cfg.Logger.With(attrWorkload, workloadID),
 		cmd:    cmd,
 		output: read,
-		logged: make(chan struct{}),
+		read:   make(chan struct{}),
 		memory: oom.Begin(os.DirFS("/")),
 	}
 	options := []proctree.Option{proctree.Marked(envAgentID, a.id)}
@@ -92,12 +92,12 @@ func (a *agent) launch(cmd *exec.Cmd, user *runas.User, workloadID string) (*pro
 		read.close()
 		return nil, err
 	}
-	go p.pump(logpump.New(workloadID, a.conn.Logs))
+	go p.pump(a.openLog(workloadID))
 	return p, nil
 }
 
 func (p *program) pump(pump *logpump.Pump) {
-	defer close(p.logged)
+	defer close(p.read)
 	defer p.output.close()
 	pump.Run(
 		logpump.Stream{Name: nex.StreamStdout, Level: slog.LevelInfo, From: p.output.stdout},
@@ -163,15 +163,15 @@ func (p *program) clear(ctx context.Context) error {
 	}
 }
 
-// drain waits for the rest of the program's output. Its writers are dead, so that takes no longer
-// than sending it; otherwise its output is cut off.
+// drain reads the rest of the program's output. Its writers are dead, so that takes no time; otherwise its
+// output is cut off.
 func (p *program) drain() {
 	timer := time.NewTimer(drainTimeout)
 	defer timer.Stop()
 	select {
-	case <-p.logged:
+	case <-p.read:
 	case <-timer.C:
 		p.output.close()
-		<-p.logged // sending ends by the link's own time limits
+		<-p.read
 	}
 }

@@ -31,7 +31,7 @@ type Config struct {
 	User *runas.User
 }
 
-// ErrLinkLost means that the node is gone.
+// ErrLinkLost means that the node is gone, and there is no workload to wait with for the next one.
 var ErrLinkLost = errors.New("the link to the node is lost")
 
 // Keys of log attributes.
@@ -47,9 +47,10 @@ const (
 	exitedTimeout    = 5 * time.Second
 )
 
-// Run is the life of an agent. It blocks until its workload has ended, or was stopped, and nothing
-// of it is left. The error is nil then; it is [ErrLinkLost] if the node went away and ctx's cause
-// if ctx was cancelled, and in both cases the workload was killed.
+// Run is the life of an agent. It blocks until its workload has ended, or was stopped, nothing of it is left,
+// and a node knows. The error is nil then; it is [ErrLinkLost] if the node went away before there was a workload,
+// [ErrOrphaned] if it went away later and did not come back, and ctx's cause if ctx was cancelled, and in all
+// these cases the workload was killed.
 //
 // Run changes the process: it becomes the parent of orphaned processes below it and, on linux,
 // cannot be looked into by other processes of the same user. So it is called once, in a process that
@@ -68,16 +69,19 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	ctx, release := untilLost(ctx, conn)
-	defer release()
-
-	a := newAgent(cfg, bootstrap.AgentID, conn)
+	a := newAgent(cfg, bootstrap, conn)
+	defer a.closeLog()
+	defer a.up.close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { a.keep(ctx, cancel) })
+	defer keeping.Wait()
+	defer cancel(nil)
 	defer a.end(nex.Exit{})
 	if err := conn.Serve(a); err != nil {
 		return err
 	}
-	if err := introduce(ctx, conn, bootstrap.AgentID); err != nil {
+	if err := introduce(ctx, conn, bootstrap.AgentID, nil); err != nil {
 		return err
 	}
 	return a.run(ctx)
@@ -111,25 +115,8 @@ func harden(log *slog.Logger) {
 	}
 }
 
-// untilLost derives a context that is cancelled with ErrLinkLost when the link is. The caller must
-// call release.
-func untilLost(ctx context.Context, conn *agentlink.Conn) (_ context.Context, release func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case <-conn.Lost():
-			cancel(ErrLinkLost)
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() {
-		cancel(nil)
-		watching.Wait()
-	}
-}
-
-func introduce(ctx context.Context, conn *agentlink.Conn, id string) error {
+// introduce tells the node who the agent is, and what it holds.
+func introduce(ctx context.Context, conn *agentlink.Conn, id string, held *agentlink.Held) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	_, err := conn.Handshake(ctx, agentlink.Handshake{
@@ -138,6 +125,7 @@ func introduce(ctx context.Context, conn *agentlink.Conn, id string) error {
 		OS:      runtime.GOOS,
 		Arch:    runtime.GOARCH,
 		Types:   types(),
+		Held:    held,
 	})
 	return err
 }

@@ -4,6 +4,7 @@ package agent_test
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/proctree"
 )
 
@@ -155,10 +157,10 @@ func TestUndeployBeforeDeploy(t *testing.T) {
 	n.awaitEnd(0)
 }
 
-// An agent without a node ends its workload, daemons and all.
-func TestLinkLost(t *testing.T) {
+// An agent whose node does not come back in time ends its workload, daemons and all.
+func TestOrphaned(t *testing.T) {
 	t.Parallel()
-	n := startAgent(t)
+	n := startAgent(t, func(n *node, _ *exec.Cmd) { n.orphanTimeout = 100 * time.Millisecond })
 	n.run(`(` + daemon + `) ; exec sleep 1000`)
 	id := n.awaitDaemon()
 	n.server.Shutdown()
@@ -166,8 +168,37 @@ func TestLinkLost(t *testing.T) {
 	if id.Running() {
 		t.Errorf("process %d runs without an agent", id.PID)
 	}
-	if !strings.Contains(n.stderr.String(), "link to the node is lost") {
+	if !strings.Contains(n.stderr.String(), "the node has not come back within the orphan timeout") {
 		t.Errorf("the agent said %q", n.stderr)
+	}
+}
+
+// Without a workload there is nothing to come back with: the agent ends at once.
+func TestLinkLostWithoutWorkload(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]func(*node){
+		"before the Deploy": func(*node) {},
+		"after one that has failed": func(n *node) {
+			d := n.workload("/bin/sh")
+			d.Digest = "0"
+			if r := n.deploy(d); r.Error == "" {
+				n.t.Errorf("the workload was started")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := startAgent(t)
+			if _, err := n.nc.Request(agentlink.PingSubject(n.id), nil, patience); err != nil {
+				t.Fatal(err)
+			}
+			before(n)
+			n.server.Shutdown()
+			n.awaitEnd(1)
+			if !strings.Contains(n.stderr.String(), "link to the node is lost") {
+				t.Errorf("the agent said %q", n.stderr)
+			}
+		})
 	}
 }
 

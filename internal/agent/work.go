@@ -12,7 +12,7 @@ import (
 type work interface {
 	// reply is the answer to the Deploy.
 	reply() agentlink.DeployReply
-	// attend stays with it until nothing of it is left and its log is sent, and says how it ended. It
+	// attend stays with it until nothing of it is left and its log is complete, and says how it ended. It
 	// stops it when a grace period comes from stops, and kills it when ctx ends, which is the only
 	// thing that it returns as an error.
 	attend(ctx context.Context, stops <-chan time.Duration) (nex.Exit, error)

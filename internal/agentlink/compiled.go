@@ -41,7 +41,7 @@ func (c *Conn) sendCompiled(ctx context.Context, compiled []byte) error {
 	if size < 1 || size > MaxCompiledBytes {
 		return errCompiledSize(size)
 	}
-	conn, err := connect(c.bootstrap, PurposeCompiled)
+	conn, err := connect(ctx, c.bootstrap, PurposeCompiled)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,17 @@ type Conn struct {
 const dialTimeout = 5 * time.Second
 
 // Dial connects an agent to its node. The caller owns the Conn and closes it.
-func Dial(b Bootstrap) (*Conn, error) {
+func Dial(b Bootstrap) (*Conn, error) { return dial(context.Background(), b) }
+
+// Redial connects an agent to its node, or the one after it, when it has lost its link: by the socket alone, where
+// the node has to prove itself first. Whoever listens at the node's address may be somebody else by now. The
+// caller owns the Conn and closes it.
+func Redial(ctx context.Context, b Bootstrap) (*Conn, error) {
+	b.URL = ""
+	return dial(ctx, b)
+}
+
+func dial(ctx context.Context, b Bootstrap) (*Conn, error) {
 	pair, err := nkeys.FromSeed([]byte(b.Seed))
 	if err != nil {
 		return nil, fmt.Errorf("read agent key: %w", err)
@@ -53,7 +63,7 @@ func Dial(b Bootstrap) (*Conn, error) {
 		nats.ClosedHandler(func(*nats.Conn) { close(c.lost) }),
 	}
 	if b.URL == "" {
-		options = append(options, nats.SetCustomDialer(natsDialer{b}))
+		options = append(options, nats.SetCustomDialer(natsDialer{ctx, b}))
 	}
 	if c.nc, err = nats.Connect(b.URL, options...); err != nil {
 		return nil, fmt.Errorf("connect to node: %w", err)

@@ -34,10 +34,10 @@ type Bootstrap struct {
 type Handshake struct {
 	AgentID string `json:"agent_id"`
 	// Protocol is [Protocol], of the agent.
-	Protocol int `json:"protocol"`
-	Version string `json:"version"`
-	OS      string `json:"os"`
-	Arch    string `json:"arch"`
+	Protocol int    `json:"protocol"`
+	Version  string `json:"version"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
 	// Types are the workload types that the agent can run.
 	Types []nex.WorkloadType `json:"types"`
 	// Held is set by an agent that has lost its link and comes back with its workload.

@@ -15,8 +15,13 @@ import (
 func TestMessages(t *testing.T) {
 	roundTrip(t, "bootstrap", agentlink.Bootstrap{AgentID: "a1", URL: "nats://127.0.0.1:4222", Seed: "SU", LinkDir: "/link", Token: "T"},
 		`{"agent_id":"a1","url":"nats://127.0.0.1:4222","seed":"SU","link_dir":"/link","token":"T"}`)
-	roundTrip(t, "handshake", agentlink.Handshake{AgentID: "a1", Version: "1", OS: "linux", Arch: "amd64", Types: []nex.WorkloadType{nex.TypeNative}},
-		`{"agent_id":"a1","version":"1","os":"linux","arch":"amd64","types":["native"]}`)
+	roundTrip(t, "bootstrap with a bound", agentlink.Bootstrap{AgentID: "a1", Seed: "SU", LinkDir: "/link", Token: "T", OrphanTimeout: time.Second},
+		`{"agent_id":"a1","seed":"SU","link_dir":"/link","token":"T","orphan_timeout_ns":1000000000}`)
+	roundTrip(t, "handshake", agentlink.Handshake{AgentID: "a1", Protocol: 1, Version: "1", OS: "linux", Arch: "amd64", Types: []nex.WorkloadType{nex.TypeNative}},
+		`{"agent_id":"a1","protocol":1,"version":"1","os":"linux","arch":"amd64","types":["native"]}`)
+	roundTrip(t, "handshake with a workload", agentlink.Handshake{AgentID: "a1", Held: &agentlink.Held{WorkloadID: "w1", PID: 7, Exit: &nex.Exit{Code: 3}}},
+		`{"agent_id":"a1","protocol":0,"version":"","os":"","arch":"","types":null,"held":{"workload_id":"w1","pid":7,"exit":{"code":3}}}`)
+	roundTrip(t, "logs heard", agentlink.LogsHeard{Seq: 9}, `{"seq":9}`)
 	roundTrip(t, "handshake reply", agentlink.HandshakeReply{NodeID: "N"}, `{"node_id":"N"}`)
 	roundTrip(t, "deploy", agentlink.Deploy{
 		WorkloadID: "w1", Name: "echo", Namespace: "default", Type: nex.TypeNative, Path: "/p", Digest: "d",
@@ -83,6 +88,8 @@ func TestEncodePanicsOnWhatIsNoMessage(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"workload_id":"w1","name":"echo","namespace":"default","type":"native","path":"/p","digest":"d","argv":["x"],"environment":{"A":"1"}}`))
 	f.Add([]byte(`{"agent_id":"a1","version":"1","os":"linux","arch":"amd64","types":["native"]}`))
+	f.Add([]byte(`{"agent_id":"a1","protocol":1,"held":{"workload_id":"w1","pid":7,"exit":{"code":-1}},"orphan_timeout_ns":1}`))
+	f.Add([]byte(`{"seq":18446744073709551615}`))
 	f.Add([]byte(`{"exit":{"code":-1,"signal":"SIGKILL","oom":true}}`))
 	f.Add([]byte(`{"pid":1e3,"error":"\ud800","code":"x","grace_ns":-1}`))
 	f.Add([]byte(`null`))
@@ -94,6 +101,7 @@ func FuzzDecode(f *testing.F) {
 		stable[agentlink.DeployReply](t, body)
 		stable[agentlink.Undeploy](t, body)
 		stable[agentlink.Exited](t, body)
+		stable[agentlink.LogsHeard](t, body)
 		stable[[]nex.LogRecord](t, body)
 	})
 }

@@ -1,6 +1,7 @@
 package agentlink
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -54,8 +55,8 @@ func ListenSocket(dir string) (*net.UnixListener, error) {
 	return l, err
 }
 
-// connect connects to the socket of the bootstrap document for a purpose.
-func connect(b Bootstrap, purpose byte) (net.Conn, error) {
+// connect connects to the socket of the bootstrap document for a purpose, while ctx lives.
+func connect(ctx context.Context, b Bootstrap, purpose byte) (net.Conn, error) {
 	if len(b.Token) != TokenBytes {
 		return nil, errors.New("the token of the bootstrap document is malformed")
 	}
@@ -64,10 +65,12 @@ func connect(b Bootstrap, purpose byte) (net.Conn, error) {
 		return nil, err
 	}
 	defer release()
-	conn, err := net.DialTimeout("unix", path, dialTimeout)
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := SayHello(conn, purpose, b.Token); err != nil {
 		conn.Close()
 		return nil, err
@@ -77,7 +80,7 @@ func connect(b Bootstrap, purpose byte) (net.Conn, error) {
 
 // connectCalls opens a stream for calls.
 func connectCalls(b Bootstrap) (*Stream, error) {
-	conn, err := connect(b, PurposeCalls)
+	conn, err := connect(context.Background(), b, PurposeCalls)
 	if err != nil {
 		return nil, fmt.Errorf("connect to node for calls: %w", err)
 	}
@@ -91,7 +94,12 @@ func connectCalls(b Bootstrap) (*Stream, error) {
 }
 
 // natsDialer lets a NATS client connect by the socket.
-type natsDialer struct{ bootstrap Bootstrap }
+type natsDialer struct {
+	ctx       context.Context
+	bootstrap Bootstrap
+}
 
 // Dial implements nats.CustomDialer.
-func (d natsDialer) Dial(string, string) (net.Conn, error) { return connect(d.bootstrap, PurposeNATS) }
+func (d natsDialer) Dial(string, string) (net.Conn, error) {
+	return connect(d.ctx, d.bootstrap, PurposeNATS)
+}

@@ -17,10 +17,16 @@ const (
 	ByteBurst      = 8 << 20
 )
 
-// The queue holds a burst and no more, so that it fills only when the receiver does not keep up.
+// The queue holds a burst and no more, so that it fills only when the receiver does not keep up, or is away.
 const (
 	QueueRecords = LineBurst + LinesPerSecond
 	QueueBytes   = ByteBurst + BytesPerSecond/4
+)
+
+// What is kept of the records that were heard: as much as a node keeps of a workload's log.
+const (
+	HistoryRecords = nex.MaxLogLines
+	HistoryBytes   = 256 << 10 // of text
 )
 
 const (

@@ -16,90 +16,105 @@ type Stream struct {
 	From  io.Reader
 }
 
-// Pump carries the log of one run of a workload.
+// Link is a way to the receiver of log records. Its functions are called from one goroutine, each time with a
+// slice that is valid during the call only. An error means that the link is lost.
+type Link interface {
+	// Logs sends records.
+	Logs([]nex.LogRecord) error
+	// History sends records that were heard before. It is called before Logs, if at all.
+	History([]nex.LogRecord) error
+}
+
+// Pump carries the log of one run of a workload. It is safe for concurrent use.
 type Pump struct {
-	queue *queue
-	send  func([]nex.LogRecord) error
+	queue   *queue
+	closing chan struct{} // closed by Close
+	sending sync.WaitGroup
 }
 
-// New makes a Pump for the workload with the id. It calls send with batches of records in the order
-// of their Seq, from one goroutine, each time with a slice that is valid during the call only. An
-// error of send means that those records are lost; they are reported like dropped ones.
-func New(id string, send func([]nex.LogRecord) error) *Pump {
-	return &Pump{queue: newQueue(id), send: send}
+// New makes a Pump for the workload with the id. The caller closes it.
+func New(id string) *Pump {
+	p := &Pump{queue: newQueue(id), closing: make(chan struct{})}
+	p.sending.Go(p.sendAll)
+	return p
 }
 
-// Run carries the streams until each has ended and what they brought is sent. To end it early, make
-// reading from the streams and send return. It may be called once.
+// Close ends sending; what was not sent is lost. It waits for the Link, if that is being used. Call it once.
+func (p *Pump) Close() {
+	close(p.closing)
+	p.sending.Wait()
+}
+
+// Attach sends records over l from now on, in the order of their Seq: those of the history, then those that
+// were not heard, whether or not they were sent over another Link before.
+func (p *Pump) Attach(l Link) { p.queue.attach(l) }
+
+// Heard says that the records up to the one with seq need not be kept. It counts for records that were sent
+// over the present Link.
+func (p *Pump) Heard(seq uint64) { p.queue.heard(seq) }
+
+// Run takes in what the streams bring until each has ended, and says then that no more lines come. To end it
+// early, make reading from the streams return. It may be called once.
 func (p *Pump) Run(streams ...Stream) {
-	var reading, sending sync.WaitGroup
-	sending.Go(p.sendAll)
+	var reading sync.WaitGroup
 	for _, s := range streams {
 		r := newReader(source{name: s.Name, level: s.Level}, p.queue)
 		reading.Go(func() { r.read(s.From) })
 	}
 	reading.Wait()
-	p.queue.close()
-	sending.Wait()
-}
-
-// RunUntil carries what is given to Print, until done is closed and that is sent. It is called
-// instead of Run.
-func (p *Pump) RunUntil(done <-chan struct{}) {
-	var sending sync.WaitGroup
-	sending.Go(p.sendAll)
-	<-done
-	p.queue.close()
-	sending.Wait()
+	p.End()
 }
 
 // Print takes one line of a stream, or drops it if the rate is over its limit, which is reported. It
-// never waits and is safe for concurrent use.
+// never waits.
 func (p *Pump) Print(stream string, level slog.Level, line string) {
 	p.queue.offer(source{name: stream, level: level}, []byte(line))
 }
 
-// sendAll sends what is in the queue as soon as it is there, until the queue is closed and empty.
+// End says that no more lines come, so that what was dropped is reported at once.
+func (p *Pump) End() { p.queue.end() }
+
+// Sent returns a channel that is closed when there is nothing to send.
+func (p *Pump) Sent() <-chan struct{} { return p.queue.sentAll() }
+
+// sendAll sends what is in the queue as soon as it is there and there is a Link, until Close.
 func (p *Pump) sendAll() {
-	var batch []nex.LogRecord
+	var records []nex.LogRecord
 	for {
-		var wait time.Duration
-		var done bool
-		batch, wait, done = p.queue.take(batch[:0])
-		switch {
-		case len(batch) > 0:
-			if err := p.send(batch); err != nil {
-				p.lost(batch)
+		b, wait := p.queue.take(records[:0])
+		if b.empty() {
+			if !p.await(wait) {
+				return
 			}
-			clear(batch)
-		case done:
+			continue
+		}
+		p.queue.sent(b, b.send())
+		records = b.records
+		clear(records)
+		if isClosed(p.closing) {
 			return
-		default:
-			p.await(wait)
 		}
 	}
 }
 
-func (p *Pump) await(atMost time.Duration) {
+// await waits for something to do. It reports false if that is the end.
+func (p *Pump) await(atMost time.Duration) bool {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
 	case <-p.queue.wake:
 	case <-timer.C:
+	case <-p.closing:
+		return false
 	}
+	return true
 }
 
-// lost counts records that could not be sent, except for those that say the same of others: else
-// a receiver that is gone for good would be told of it for ever.
-func (p *Pump) lost(batch []nex.LogRecord) {
-	var lines, bytes uint64
-	for _, r := range batch {
-		if r.Stream != nex.StreamNex {
-			lines++
-			bytes += uint64(len(r.Text))
-		}
-	}
-	if lines > 0 {
-		p.queue.lost(lines, bytes)
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

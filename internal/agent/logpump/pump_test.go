@@ -3,7 +3,6 @@ package logpump_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,12 +19,22 @@ import (
 
 // collector keeps what a pump sends.
 type collector struct {
+	deaf   bool                          // hears nothing
+	before func(b []nex.LogRecord) error // called before a batch is taken, if set
+
 	mu      sync.Mutex
+	pump    *logpump.Pump
+	past    []nex.LogRecord
 	records []nex.LogRecord
 	largest int // bytes of text in a batch
 }
 
-func (c *collector) send(batch []nex.LogRecord) error {
+func (c *collector) Logs(batch []nex.LogRecord) error {
+	if c.before != nil {
+		if err := c.before(batch); err != nil {
+			return err
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	size := 0
@@ -34,7 +43,34 @@ func (c *collector) send(batch []nex.LogRecord) error {
 	}
 	c.largest = max(c.largest, size)
 	c.records = append(c.records, batch...)
+	if !c.deaf {
+		c.pump.Heard(batch[len(batch)-1].Seq)
+	}
 	return nil
+}
+
+func (c *collector) History(batch []nex.LogRecord) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.past = append(c.past, batch...)
+	return nil
+}
+
+// attach makes the collector the one that a pump sends to.
+func (c *collector) attach(p *logpump.Pump) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pump = p
+	p.Attach(c)
+}
+
+// run carries streams to the collector until all that they bring is sent.
+func (c *collector) run(streams ...logpump.Stream) {
+	p := logpump.New("w1")
+	defer p.Close()
+	c.attach(p)
+	p.Run(streams...)
+	<-p.Sent()
 }
 
 func (c *collector) all() []nex.LogRecord {
@@ -79,7 +115,7 @@ func TestPumpLines(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var c collector
-			logpump.New("w1", c.send).Run(stdout(strings.NewReader(tt.in)))
+			c.run(stdout(strings.NewReader(tt.in)))
 			got := c.texts()
 			if strings.Join(got, "|") != strings.Join(tt.want, "|") || len(got) != len(tt.want) {
 				t.Errorf("records = %.80q, want %.80q", got, tt.want)
@@ -92,7 +128,7 @@ func TestPumpRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c collector
 		err := logpump.Stream{Name: nex.StreamStderr, Level: slog.LevelError, From: strings.NewReader("bad\n")}
-		logpump.New("w1", c.send).Run(stdout(strings.NewReader("good\n")), err)
+		c.run(stdout(strings.NewReader("good\n")), err)
 		got := c.all()
 		if len(got) != 2 {
 			t.Fatalf("got %d records, want 2", len(got))
@@ -125,7 +161,7 @@ func TestPumpPrompt(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			logpump.New("w1", c.send).Run(stdout(in))
+			c.run(stdout(in))
 		}()
 		step := func(write string, pause time.Duration, want ...string) {
 			t.Helper()
@@ -161,7 +197,7 @@ func TestPumpDropsOverRate(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			logpump.New("w1", c.send).Run(stdout(in))
+			c.run(stdout(in))
 		}()
 		start := time.Now()
 		const rounds, perRound = 30, 2000 // for 3 s, ten times the rate
@@ -228,7 +264,7 @@ func TestPumpKeepsSteadyProgram(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			logpump.New("w1", c.send).Run(stdout(in))
+			c.run(stdout(in))
 		}()
 		want := 0
 		for range 100 {
@@ -247,11 +283,11 @@ func TestPumpKeepsSteadyProgram(t *testing.T) {
 // A burst passes whole although the receiver takes its time.
 func TestPumpBurst(t *testing.T) {
 	var c collector
-	slow := func(batch []nex.LogRecord) error {
+	c.before = func([]nex.LogRecord) error {
 		time.Sleep(time.Millisecond)
-		return c.send(batch)
+		return nil
 	}
-	logpump.New("w1", slow).Run(stdout(strings.NewReader(strings.Repeat("line\n", logpump.LineBurst))))
+	c.run(stdout(strings.NewReader(strings.Repeat("line\n", logpump.LineBurst))))
 	if got := len(c.all()); got != logpump.LineBurst {
 		t.Errorf("%d records, want %d", got, logpump.LineBurst)
 	}
@@ -264,7 +300,7 @@ func TestPumpBurst(t *testing.T) {
 func TestPumpControlCharacters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // time stands still, so there is the burst and no more
 		sent := 0
-		pump := logpump.New("w1", func(batch []nex.LogRecord) error {
+		c := collector{before: func(batch []nex.LogRecord) error {
 			b, err := json.Marshal(batch)
 			if err != nil {
 				return err
@@ -274,9 +310,9 @@ func TestPumpControlCharacters(t *testing.T) {
 				t.Errorf("a batch of %d records has %d bytes, want about %d at most", len(batch), len(b), logpump.BatchBytes)
 			}
 			return nil
-		})
+		}}
 		text := strings.Repeat("\x00\x1b<\"\\ \u2028", 100) + "\n"
-		pump.Run(stdout(strings.NewReader(strings.Repeat(text, 2*logpump.ByteBurst/len(text)))))
+		c.run(stdout(strings.NewReader(strings.Repeat(text, 2*logpump.ByteBurst/len(text)))))
 		if sent < logpump.ByteBurst || sent > logpump.ByteBurst*3/2 {
 			t.Errorf("%d bytes were sent, want those of the burst, %d", sent, logpump.ByteBurst)
 		}
@@ -286,16 +322,16 @@ func TestPumpControlCharacters(t *testing.T) {
 // A receiver that does not take anything costs lines, not the program's time.
 func TestPumpReceiverStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var c collector
 		release := make(chan struct{})
+		c := collector{before: func([]nex.LogRecord) error {
+			<-release
+			return nil
+		}}
 		in, out := io.Pipe()
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			logpump.New("w1", func(batch []nex.LogRecord) error {
-				<-release
-				return c.send(batch)
-			}).Run(stdout(in))
+			c.run(stdout(in))
 		}()
 		const seconds = 20
 		for range seconds {
@@ -327,47 +363,6 @@ func TestPumpReceiverStuck(t *testing.T) {
 	})
 }
 
-// What could not be sent is reported when sending works again.
-func TestPumpSendFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var c collector
-		var broken sync.Mutex
-		fails := true
-		send := func(batch []nex.LogRecord) error {
-			broken.Lock()
-			defer broken.Unlock()
-			if fails {
-				return errors.New("no link")
-			}
-			return c.send(batch)
-		}
-		in, out := io.Pipe()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			logpump.New("w1", send).Run(stdout(in))
-		}()
-		fmt.Fprint(out, "one\ntwo\n")
-		synctest.Wait()
-		broken.Lock()
-		fails = false
-		broken.Unlock()
-		fmt.Fprint(out, "three\n")
-		out.Close()
-		<-done
-		got := c.texts()
-		if len(got) != 2 || got[0] != "three" || !strings.HasPrefix(got[1], "2 log lines (6 bytes) were dropped") {
-			t.Errorf("records = %q, want three and a report of 2 lines", got)
-		}
-	})
-}
-
-// A receiver that is gone for good does not keep the pump.
-func TestPumpEndsWithoutReceiver(t *testing.T) {
-	send := func([]nex.LogRecord) error { return errors.New("no link") }
-	logpump.New("w1", send).Run(stdout(strings.NewReader(strings.Repeat("x\n", 2*logpump.LineBurst))))
-}
-
 // Binary output comes as valid text, in records and batches of bounded size.
 func TestPumpBinary(t *testing.T) {
 	noise := make([]byte, 1<<20)
@@ -375,7 +370,7 @@ func TestPumpBinary(t *testing.T) {
 		noise[i] = byte(i * i >> 3)
 	}
 	var c collector
-	logpump.New("w1", c.send).Run(stdout(bytes.NewReader(noise)))
+	c.run(stdout(bytes.NewReader(noise)))
 	records := c.all()
 	if len(records) == 0 {
 		t.Fatal("no records")
@@ -402,6 +397,16 @@ func (e *endless) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// taker hears everything and keeps nothing.
+type taker struct{ pump *logpump.Pump }
+
+func (t *taker) Logs(batch []nex.LogRecord) error {
+	t.pump.Heard(batch[len(batch)-1].Seq)
+	return nil
+}
+
+func (*taker) History([]nex.LogRecord) error { return nil }
+
 func BenchmarkPumpFlood(b *testing.B) {
 	for _, bench := range []struct{ name, line string }{
 		{"yes", "y\n"}, {"zero", "\x00"}, {"lines", strings.Repeat("x", 99) + "\n"},
@@ -411,8 +416,10 @@ func BenchmarkPumpFlood(b *testing.B) {
 			chunk := []byte(strings.Repeat(bench.line, 64<<10/len(bench.line)))
 			b.SetBytes(size)
 			for b.Loop() {
-				pump := logpump.New("w1", func([]nex.LogRecord) error { return nil })
-				pump.Run(stdout(&endless{chunk: chunk, left: size}))
+				p := logpump.New("w1")
+				p.Attach(&taker{p})
+				p.Run(stdout(&endless{chunk: chunk, left: size}))
+				p.Close()
 			}
 		})
 	}

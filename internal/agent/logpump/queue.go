@@ -15,14 +15,14 @@ type reason int
 
 const (
 	tooFast reason = iota // the program is over its rate
-	tooSlow               // the receiver does not keep up
+	tooSlow               // the receiver does not keep up, or is away
 	reasons
 )
 
 // because ends the sentence that says that lines were dropped.
 var because = [reasons]string{
 	tooFast: fmt.Sprintf("the program writes more than %d lines or %d MiB per second", LinesPerSecond, BytesPerSecond>>20),
-	tooSlow: "the node does not take them fast enough",
+	tooSlow: "the node was away, or does not take them fast enough",
 }
 
 // drops counts what was dropped and not reported yet.
@@ -44,12 +44,19 @@ type queue struct {
 
 	mu           sync.Mutex
 	lines, bytes bucket
-	records      []queued
-	cost         int // of records
+	records      []queued // that were not heard
+	taken        int      // the first so many of records were given to the sender for link
+	cost         int      // of records
 	seq          uint64
 	dropped      [reasons]drops
 	droppedSince time.Time // of the first of dropped; zero if there are none
-	closed       bool
+	ended        bool
+
+	link    Link            // nil while there is none
+	past    []nex.LogRecord // what link is still to be sent of the history
+	history history
+	sending bool          // the sender has a batch
+	allSent chan struct{} // closed when there is nothing to send; nil while nobody waits for it
 }
 
 func newQueue(id string) *queue {
@@ -72,7 +79,7 @@ func (q *queue) offer(s source, text []byte) (why reason, ok bool) {
 	case q.lines.tokens < 1 || q.bytes.tokens <= 0:
 		q.dropLocked(tooFast, 1, uint64(len(text)))
 		return tooFast, false
-	case len(q.records) >= QueueRecords || q.cost >= QueueBytes:
+	case q.fullLocked():
 		q.dropLocked(tooSlow, 1, uint64(len(text)))
 		return tooSlow, false
 	}
@@ -89,18 +96,13 @@ func (q *queue) offer(s source, text []byte) (why reason, ok bool) {
 	}
 }
 
+func (q *queue) fullLocked() bool { return len(q.records) >= QueueRecords || q.cost >= QueueBytes }
+
 // drop counts lines that nobody offered because others were refused just before.
 func (q *queue) drop(why reason, lines, bytes uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.dropLocked(why, lines, bytes)
-}
-
-// lost counts lines that were taken but did not arrive.
-func (q *queue) lost(lines, bytes uint64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.countLocked(tooSlow, lines, bytes)
 }
 
 func (q *queue) dropLocked(why reason, lines, bytes uint64) {
@@ -122,7 +124,7 @@ func (q *queue) pushLocked(size int, r nex.LogRecord) {
 	r.Seq, r.ID = q.seq, q.id
 	q.records = append(q.records, queued{r, size + recordOverhead})
 	q.cost += size + recordOverhead
-	if len(q.records) == 1 {
+	if len(q.records) == q.taken+1 {
 		q.signal()
 	}
 }
@@ -148,52 +150,30 @@ func encodedSize(text string) int {
 	return size
 }
 
-// close says that no more lines come.
-func (q *queue) close() {
+// end says that no more lines come.
+func (q *queue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed = true
+	q.ended = true
 	q.signal()
 }
 
-// take fills batch with the oldest records, as many as fit. When there are none it says how long at
-// most the sender may wait for a signal, or that it need not look again.
-func (q *queue) take(batch []nex.LogRecord) (_ []nex.LogRecord, wait time.Duration, done bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	wait = q.reportLocked()
-	n, cost := 0, 0
-	for ; n < len(q.records); n++ {
-		r := q.records[n]
-		if n > 0 && cost+r.cost > BatchBytes {
-			break
-		}
-		cost += r.cost
-		batch = append(batch, r.LogRecord)
-	}
-	q.cost -= cost
-	q.shiftLocked(n)
-	return batch, wait, n == 0 && q.closed
-}
-
-// shiftLocked removes the first n records.
-func (q *queue) shiftLocked(n int) {
-	clear(q.records[:n]) // let go of the text
-	q.records = q.records[n:]
-	if len(q.records) == 0 {
-		q.records = nil // what a burst needed is not kept
-	}
-}
+// forever is how long the sender waits that waits for a signal.
+const forever = time.Hour
 
 // reportLocked turns drops into records once they have waited long enough; otherwise it returns how
 // long they still have to, which is for ever if there are none.
 func (q *queue) reportLocked() time.Duration {
-	const forever = time.Hour
 	if q.droppedSince.IsZero() {
 		return forever
 	}
-	if rest := ReportEvery - time.Since(q.droppedSince); rest > 0 && !q.closed {
-		return rest
+	if !q.ended {
+		if rest := ReportEvery - time.Since(q.droppedSince); rest > 0 {
+			return rest
+		}
+		if q.fullLocked() {
+			return forever // until some are heard
+		}
 	}
 	for why, d := range q.dropped {
 		if d.lines == 0 {

@@ -98,22 +98,18 @@ func FuzzPump(f *testing.F) {
 		}
 		data = bytes.Repeat(data, times)
 		var got strings.Builder
-		var seq uint64
-		pump := logpump.New("w1", func(batch []nex.LogRecord) error {
-			for _, r := range batch {
-				seq++
-				if r.Seq != seq || r.ID != "w1" || r.Stream != nex.StreamStdout || len(r.Text) > nex.MaxLogLine {
-					t.Errorf("record %d = %+v with %d bytes", seq, r, len(r.Text))
-				}
-				got.WriteString(r.Text)
-			}
-			return nil
-		})
+		var c collector
 		from := iotest.DataErrReader(bytes.NewReader(data))
 		if halves {
 			from = iotest.HalfReader(bytes.NewReader(data))
 		}
-		pump.Run(logpump.Stream{Name: nex.StreamStdout, From: from})
+		c.run(logpump.Stream{Name: nex.StreamStdout, From: from})
+		for i, r := range c.all() {
+			if r.Seq != uint64(i+1) || r.ID != "w1" || r.Stream != nex.StreamStdout || len(r.Text) > nex.MaxLogLine {
+				t.Errorf("record %d = %+v with %d bytes", i, r, len(r.Text))
+			}
+			got.WriteString(r.Text)
+		}
 		var want string
 		for line := range bytes.SplitSeq(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\n")) {
 			want += strings.ToValidUTF8(string(line), "\uFFFD")

@@ -1,7 +1,6 @@
 package linkhost_test
 
 import (
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -83,10 +82,11 @@ func TestAgentsAreInAccountsOfTheirOwn(t *testing.T) {
 	h := linktest.StartHost(t)
 	// Two agents of the same id have the same permissions.
 	linkA, a := admit(t, h, "A")
-	if err := os.Rename(linkA.Dir(), linkA.Dir()+"-first"); err != nil { // makes room for the second's
+	twin := a
+	var err error
+	if twin.Seed, err = h.AdmitTwin("A"); err != nil {
 		t.Fatal(err)
 	}
-	_, twin := admit(t, h, "A")
 	nc, _ := connect(t, twin)
 	heard := make(chan *nats.Msg, 8)
 	if _, err := nc.ChanSubscribe(agentlink.AgentSubjects("A"), heard); err != nil {
@@ -280,6 +280,13 @@ type handler struct {
 	deploy   func(agentlink.Deploy) agentlink.DeployReply
 	undeploy func(agentlink.Undeploy) agentlink.Exited
 	trigger  func(agentlink.Trigger, func(agentlink.Answer))
+	heard    func(uint64)
+}
+
+func (h *handler) LogsHeard(l agentlink.LogsHeard) {
+	if h.heard != nil {
+		h.heard(l.Seq)
+	}
 }
 
 func (h *handler) Deploy(d agentlink.Deploy) agentlink.DeployReply {

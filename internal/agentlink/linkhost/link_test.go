@@ -61,7 +61,7 @@ func TestHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	want := agentlink.Handshake{AgentID: "A", Version: "1.2.3", OS: "plan9", Arch: "mips", Types: []nex.WorkloadType{nex.TypeNative}}
+	want := agentlink.Handshake{AgentID: "A", Protocol: agentlink.Protocol, Version: "1.2.3", OS: "plan9", Arch: "mips", Types: []nex.WorkloadType{nex.TypeNative}}
 	reply, err := c.Handshake(t.Context(), want)
 	if err != nil || reply.NodeID != "NODE" {
 		t.Errorf("Handshake = %+v, %v, want that of node NODE", reply, err)
@@ -108,7 +108,7 @@ func TestMalformedHandshakesAreRefused(t *testing.T) {
 		}
 	}
 	// The next one in order is accepted, and is the first that the node hears.
-	if _, err := nc.RequestWithContext(t.Context(), agentlink.HandshakeSubject("A"), agentlink.Encode(agentlink.Handshake{AgentID: "A", Version: "good"})); err != nil {
+	if _, err := nc.RequestWithContext(t.Context(), agentlink.HandshakeSubject("A"), agentlink.Encode(agentlink.Handshake{AgentID: "A", Protocol: 1, Version: "good"})); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := link.Handshake(t.Context()); err != nil || got.Version != "good" {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,18 +19,25 @@ import (
 	"github.com/nex-engine/nex/internal/nextest"
 )
 
-// hello connects to an agent's socket and says a hello.
-func hello(t testing.TB, b agentlink.Bootstrap, purpose byte, token string) net.Conn {
+// open connects to an agent's socket.
+func open(t testing.TB, b agentlink.Bootstrap) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(b.LinkDir, agentlink.SocketName))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(nextest.Patience))
-	if _, err := conn.Write(append([]byte{purpose}, token...)); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.EPIPE) {
-		t.Fatal(err)
+	return conn
+}
+
+// hello connects to an agent's socket and says a hello, whatever becomes of it.
+func hello(t testing.TB, b agentlink.Bootstrap, purpose byte, token string) net.Conn {
+	t.Helper()
+	conn := open(t, b)
+	if agentlink.SayHello(conn, purpose, token) != nil {
+		_ = conn.(*net.UnixConn).CloseWrite()
 	}
+	_ = conn.SetDeadline(time.Now().Add(nextest.Patience))
 	return conn
 }
 
@@ -62,17 +68,43 @@ func TestSocketRefuses(t *testing.T) {
 	_, other := admit(t, h, "B")
 	connectCalls(t, b)
 	for name, conn := range map[string]net.Conn{
-		"wrong token":        hello(t, b, agentlink.PurposeCalls, strings.Repeat("x", agentlink.TokenBytes)),
-		"another's token":    hello(t, b, agentlink.PurposeNATS, other.Token),
-		"no purpose":         hello(t, b, '?', b.Token),
-		"a second stream":    hello(t, b, agentlink.PurposeCalls, b.Token),
-		"NATS, wrong token":  hello(t, b, agentlink.PurposeNATS, strings.Repeat("x", agentlink.TokenBytes)),
-		"token of no length": hello(t, b, agentlink.PurposeCalls, strings.Repeat("\x00", agentlink.TokenBytes)),
+		"no purpose":      hello(t, b, '?', b.Token),
+		"a second stream": hello(t, b, agentlink.PurposeCalls, b.Token),
+		"no proof":        claim(t, b, agentlink.PurposeNATS, make([]byte, 32)),
+		"half a proof":    claim(t, b, agentlink.PurposeCalls, make([]byte, 16)),
 	} {
 		if said, err := io.ReadAll(conn); len(said) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: the node says %q, %v, want that it closes the connection", name, said, err)
 		}
 	}
+	for name, token := range map[string]string{
+		"wrong":       strings.Repeat("x", agentlink.TokenBytes),
+		"another's":   other.Token,
+		"no length":   "",
+		"only zeroes": strings.Repeat("\x00", agentlink.TokenBytes),
+	} {
+		if err := agentlink.SayHello(open(t, b), agentlink.PurposeNATS, token); !errors.Is(err, agentlink.ErrHello) {
+			t.Errorf("hello with a token that is %s: %v, want %v", name, err, agentlink.ErrHello)
+		}
+	}
+}
+
+// claim says hello with a proof that it has made up.
+func claim(t *testing.T, b agentlink.Bootstrap, purpose byte, proof []byte) net.Conn {
+	t.Helper()
+	conn := open(t, b)
+	_ = conn.SetDeadline(time.Now().Add(nextest.Patience))
+	if _, err := conn.Write(append([]byte{purpose}, make([]byte, 16)...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 48)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(proof); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.(*net.UnixConn).CloseWrite()
+	return conn
 }
 
 // Connections of an agent that says nothing are few.
@@ -80,9 +112,10 @@ func TestSocketIsBounded(t *testing.T) {
 	t.Parallel()
 	_, b := admit(t, linktest.StartHost(t), "A")
 	for range 20 {
-		hello(t, b, '?', "")
+		open(t, b)
 	}
-	last := hello(t, b, '?', "")
+	last := open(t, b)
+	_ = last.SetDeadline(time.Now().Add(nextest.Patience))
 	if said, err := io.ReadAll(last); len(said) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the node says %q, %v, want that it closes the connection", said, err)
 	}
@@ -126,28 +159,6 @@ func TestLinkBySocket(t *testing.T) {
 	}
 	if _, err := os.Stat(b.LinkDir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the directory of the socket is left: %v", err)
-	}
-}
-
-func TestDirOfSockets(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "link")
-	if err := os.MkdirAll(filepath.Join(dir, "LEFT"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	h, err := linkhost.Start(linkhost.Config{Dir: dir, Logger: discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("in the directory are %v, %v, want nothing", left, err)
-	}
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("the directory has mode %v, %v, want that only its owner can enter it", info.Mode(), err)
-	}
-	h.Close()
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the directory is left: %v", err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // called or the link is closed.
 func (a *Agent) serve(b agentlink.Bootstrap) (stop func(), err error) {
 	if !a.script.Mute {
-		return func() {}, a.conn.Serve(handler{a})
+		return func() {}, a.link().Serve(handler{a})
 	}
 	nc, err := Connect(b)
 	if err != nil {
@@ -45,10 +45,16 @@ type handler struct{ *Agent }
 
 func (h handler) Deploy(d agentlink.Deploy) agentlink.DeployReply {
 	h.fleet.deployed(d.WorkloadID, h.Agent)
+	reply := agentlink.DeployReply{PID: 1}
 	if h.script.Deploy != nil {
-		return h.script.Deploy(h.Agent, d)
+		reply = h.script.Deploy(h.Agent, d)
 	}
-	return agentlink.DeployReply{PID: 1}
+	if reply.Error == "" {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.held, h.function = &agentlink.Held{WorkloadID: d.WorkloadID, PID: reply.PID}, d.Function != nil
+	}
+	return reply
 }
 
 func (h handler) Undeploy(u agentlink.Undeploy) agentlink.Exited {
@@ -69,4 +75,8 @@ func (h handler) Trigger(t agentlink.Trigger, answer func(agentlink.Answer)) {
 	answer(agentlink.Answer{Header: t.Header, Payload: t.Payload})
 }
 
-func (handler) LogsHeard(agentlink.LogsHeard) {}
+func (h handler) LogsHeard(heard agentlink.LogsHeard) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Agent.heard = max(h.Agent.heard, heard.Seq)
+}

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nex-engine/nex/internal/agentlink"
+)
+
+// ErrOrphaned means that the node has not come back in time.
+var ErrOrphaned = errors.New("the node has not come back within the orphan timeout")
+
+// Pauses between attempts to reach a node that is away; they double, and each is shortened by up to a half so
+// that agents do not come all at once.
+const (
+	firstPause = 25 * time.Millisecond
+	lastPause  = 500 * time.Millisecond
+)
+
+// keep stays with the link until ctx ends. When it is lost, an agent that has a workload comes back to its node,
+// or to the one after it. What has none, or cannot come back in time, ends by cancel.
+func (a *agent) keep(ctx context.Context, cancel context.CancelCauseFunc) {
+	for {
+		conn := a.up.current()
+		select {
+		case <-conn.Lost():
+		case <-ctx.Done():
+			return
+		}
+		conn.Close()
+		if err := a.comeBack(ctx); err != nil {
+			cancel(err)
+			return
+		}
+	}
+}
+
+// comeBack tries to reach a node until that succeeds, until the orphan timeout is over, or until ctx ends.
+func (a *agent) comeBack(ctx context.Context) error {
+	ctx, cancel := a.untilOrphaned(ctx)
+	defer cancel()
+	if !a.holds(ctx) {
+		return cmp.Or(context.Cause(ctx), ErrLinkLost)
+	}
+	a.cfg.Logger.Warn("the link to the node is lost; the workload goes on")
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		if a.attach(ctx) == nil {
+			return nil
+		}
+		timer := time.NewTimer(pause - rand.N(pause/2))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// untilOrphaned derives a context that ends when the orphan timeout is over that begins now.
+func (a *agent) untilOrphaned(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.bootstrap.OrphanTimeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, a.bootstrap.OrphanTimeout, ErrOrphaned)
+}
+
+// attach links the agent with a node that is there, tells it what the agent holds, and what it has not heard.
+func (a *agent) attach(ctx context.Context) error {
+	conn, err := agentlink.Redial(ctx, a.bootstrap)
+	if err != nil {
+		return err
+	}
+	if err := a.greet(ctx, conn); err != nil {
+		conn.Close()
+		return err
+	}
+	a.up.use(conn)
+	a.logs.Load().Attach(conn)
+	return nil
+}
+
+// greet lets the node ask and call on a link, and introduces the agent with its workload.
+func (a *agent) greet(ctx context.Context, conn *agentlink.Conn) error {
+	if err := conn.Serve(a); err != nil {
+		return err
+	}
+	if a.calls.Load() != nil {
+		if err := conn.OpenCalls(a); err != nil {
+			return err
+		}
+	}
+	return introduce(ctx, conn, a.bootstrap.AgentID, a.held())
+}
