@@ -48,11 +48,12 @@ func command(ts *testscript.TestScript, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// launched registers a process, which the end of the script kills if it still runs then.
+// launched registers a process, which the end of the script stops if it still runs then: a node that was killed
+// would leave its workloads.
 func launched(ts *testscript.TestScript, p *nextest.Process, err error) *nextest.Process {
 	ts.Check(err)
 	ts.Defer(func() {
-		p.Kill()
+		_ = p.Stop() // it says so if it does not end
 		ts.Logf("[beside the script, process %d]\n%s", p.PID(), p.Log())
 	})
 	return p
@@ -73,7 +74,11 @@ func nodeUp(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("use: ! exec nex node up")
 	}
-	launch(ts, append([]string{"node", "up", "--json"}, args...))
+	flags := []string{"node", "up", "--json"}
+	if sandbox := ts.Getenv("SANDBOX_FLAG"); sandbox != "" {
+		flags = append(flags, sandbox)
+	}
+	launch(ts, append(flags, args...))
 }
 
 func launch(ts *testscript.TestScript, args []string) {

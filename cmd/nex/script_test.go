@@ -110,7 +110,7 @@ func TestScriptsInSandboxes(t *testing.T) {
 	var files []string
 	for _, name := range []string{
 		"devrun", "examples", "function", "function_bundle", "function_connection", "function_host", "function_kill",
-		"function_look", "function_namespace", "function_slow", "function_wasm", "oci", "oci_debian", "restart", "run", "session",
+		"function_look", "function_namespace", "function_slow", "function_wasm", "oci", "oci_debian", "recover", "restart", "run", "session",
 	} {
 		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
 	}
