@@ -21,13 +21,15 @@ type EventFilter struct {
 }
 
 // WatchEvents calls each with every event that is published from now on, one at a time, until ctx
-// ends; then it returns nil. Ready, which may be nil, is called once it listens. What is published
+// ends; then it returns nil. What a node publishes again, because it cannot know whether it has arrived
+// before an outage, is told once. Ready, which may be nil, is called once it listens. What is published
 // faster than each takes it is kept for a while, and lost when it becomes too much.
 func (c *Client) WatchEvents(ctx context.Context, f EventFilter, ready func(), each func(nex.Event)) error {
 	if err := checkFilter(f.Namespace, f.Node); err != nil {
 		return err
 	}
 	subject := nex.EventSubject(orAny(f.Namespace), nex.EventType(orAny(string(f.Type))))
+	seen := newSeenEvents()
 	return c.follow(ctx, subject, ready, func(m *nats.Msg) {
 		e, err := nex.DecodeEvent(m.Data)
 		if err != nil || (f.Node != "" && e.Source != f.Node) {
@@ -36,7 +38,9 @@ func (c *Client) WatchEvents(ctx context.Context, f EventFilter, ready func(), e
 		if f.Workload != "" && !concerns(e, f.Workload) {
 			return
 		}
-		each(e)
+		if seen.first(e) {
+			each(e)
+		}
 	})
 }
 
@@ -64,6 +68,7 @@ func (c *Client) FollowLogs(ctx context.Context, f LogFilter, ready func(), each
 	}
 	// The nodes' own logs have one token less, so the filter is on the source, not in the subject.
 	subject := nex.Prefix + ".logs." + orAny(f.Namespace) + "." + orAny(f.Node) + ".>"
+	seen := newSeenLines()
 	return c.follow(ctx, subject, ready, func(m *nats.Msg) {
 		source, ok := nex.ParseLogSubject(m.Subject)
 		if !ok || (f.Workload != "" && f.Workload != source.Workload && f.Workload != source.ID) {
@@ -73,7 +78,9 @@ func (c *Client) FollowLogs(ctx context.Context, f LogFilter, ready func(), each
 		if err != nil || (f.MinLevel != nil && slog.Level(r.Level) < f.MinLevel.Level()) {
 			return
 		}
-		each(source, r)
+		if seen.first(r) {
+			each(source, r)
+		}
 	})
 }
 
