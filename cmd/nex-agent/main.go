@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/nex-engine/nex/internal/agent"
+	"github.com/nex-engine/nex/internal/lines"
 )
 
 func main() { os.Exit(run()) }
@@ -18,5 +19,6 @@ func run() int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	return agent.Command(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	// While the node is away nobody reads what the agent prints, and it must not wait for that.
+	return agent.Command(ctx, os.Args[1:], os.Stdin, os.Stdout, lines.NewPrinter(os.Stderr))
 }

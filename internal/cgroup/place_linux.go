@@ -59,13 +59,17 @@ func remedy(err error) string {
 }
 
 // placeUnified looks for the nearest group, of those that offer most, which the kernel lets have
-// children with limits: the one that this process is in, or one above.
+// children with limits: the one that this process is in, or one above. Before others comes one in which
+// an earlier node has been: what made that the right place may have been changed by it.
 func (m *Manager) placeUnified(h *hierarchy, own string) error {
 	var places []string
 	for dir := own; within(dir, h.top); dir = filepath.Dir(dir) {
 		places = append(places, dir)
 	}
 	offers := func(dir string) (n int) {
+		if _, err := os.Stat(filepath.Join(dir, m.prefix)); err == nil {
+			n = len(ours)
+		}
 		for _, c := range offered(dir) {
 			if c != block {
 				n++
@@ -87,10 +91,13 @@ func (m *Manager) placeUnified(h *hierarchy, own string) error {
 	return nearest
 }
 
+// ours are the controllers that we use.
+var ours = []string{memory, cpu, pids, block}
+
 // offered are the controllers of ours that a group could give to its children.
 func offered(dir string) []string {
 	all, _ := fields(filepath.Join(dir, controllersFile)) // none is a good answer to an error
-	return slices.DeleteFunc(all, func(c string) bool { return c != memory && c != cpu && c != pids && c != block })
+	return slices.DeleteFunc(all, func(c string) bool { return !slices.Contains(ours, c) })
 }
 
 func (m *Manager) placeBelow(h *hierarchy, dir string, own bool) error {

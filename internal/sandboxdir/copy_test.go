@@ -22,6 +22,9 @@ func TestCopy(t *testing.T) {
 		if err := os.WriteFile(from, content, 0o400); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(part, []byte("not finished"), 0o400); err != nil {
+			t.Fatal(err)
+		}
 		if err := sandboxdir.Copy(from, part, to, 0o555, wanted); err != nil {
 			t.Fatal(err)
 		}

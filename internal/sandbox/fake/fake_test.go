@@ -174,3 +174,44 @@ func TestCapabilities(t *testing.T) {
 		t.Errorf("capabilities = %+v, want %+v", got, want)
 	}
 }
+
+func TestLasting(t *testing.T) {
+	t.Parallel()
+	no := errors.New("no")
+	d := &fake.Lasting{AdoptErr: func(id string) error {
+		if id == "refused" {
+			return no
+		}
+		return nil
+	}}
+	for _, id := range []string{"adopted", "ended", "refused", "forgotten"} {
+		start(t, &d.Driver, id)
+	}
+	if _, err := d.Adopt(t.Context(), "adopted", nil); err == nil || errors.Is(err, sandbox.ErrGone) {
+		t.Errorf("Adopt of what is in use = %v", err)
+	}
+	d.Leave()
+	d.Instance("ended").End(nex.Exit{})
+	adopted, err := d.Adopt(t.Context(), "adopted", nil)
+	if err != nil {
+		t.Fatalf("Adopt: %v", err)
+	}
+	for id, want := range map[string]error{"ended": sandbox.ErrGone, "nobody": sandbox.ErrGone, "refused": no} {
+		if _, err := d.Adopt(t.Context(), id, nil); !errors.Is(err, want) {
+			t.Errorf("Adopt of %s = %v, want %v", id, err, want)
+		}
+	}
+	if n, err := d.Sweep(t.Context()); n != 3 || err != nil {
+		t.Errorf("Sweep = %d, %v, want 3, nil", n, err)
+	}
+	wantCounts(t, &d.Driver, 4, 1)
+	select {
+	case <-adopted.Done():
+		t.Error("Sweep has ended what was adopted")
+	default:
+	}
+	destroy(t, adopted)
+	if n, err := d.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("Sweep = %d, %v, want 0, nil", n, err)
+	}
+}

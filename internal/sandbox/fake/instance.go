@@ -83,6 +83,12 @@ func (i *Instance) End(exit nex.Exit) {
 	close(i.done)
 }
 
+func (i *Instance) hasEnded() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.ended
+}
+
 // ID is the id from the Spec.
 func (i *Instance) ID() string { return i.id }
 
