@@ -41,6 +41,20 @@
 // are; without it they wait. Those on other machines, and in other network namespaces of this one, as in
 // containers, have to wait for their own timeouts: only they and the sandbox know how far the connection was.
 //
+// # When the node is away
+//
+// What a sandbox may reach is in the kernel, so that it holds when the node ends without closing the sandbox's
+// endpoint: connections go on, new ones are made by the same rules, and what was exposed stays so. There are no
+// names meanwhile, and what they led to is forgotten in its time, as when a program does not ask again. The next
+// process with the node's name finds its sandboxes by their interfaces, lays a table with the same rules beside the
+// old one, and then removes that; what a policy is made of it reads from /run/nex-network/<node>/<sandbox>, a file
+// with a version and a checksum. A sandbox of which that cannot be read makes no new connections until it is
+// adopted. The count of a sandbox's connections begins anew. New routes are not followed while the node is away.
+//
+// A node that was killed leaves the ports of its name proxy in the table, which another program of the machine may
+// get until the node is back: it could answer questions of sandboxes, but not open a rule. [Manager.Leave] takes
+// them out.
+//
 // # What is changed on the machine
 //
 // Interfaces, namespaces and one nftables table that carry the node's name, and the forwarding of IPv4,
@@ -48,9 +62,10 @@
 // itself. Where forwarding is on for the whole machine nothing is changed; where it is not, the table
 // drops what would now be forwarded from an uplink to elsewhere than a sandbox, and Close turns it off
 // again. Once somebody else turns it on for the whole machine, as container engines and VPNs do, nothing is
-// dropped any more but what is for sandboxes; once it is turned off, all is as before. The empty file
-// /run/nex-network.lock, which nodes lock while they start and end, stays. Tables of others, and their rules, are left alone: a firewall that drops forwarded packets by
-// default drops those of sandboxes, too, and Open logs that it is there.
+// dropped any more but what is for sandboxes; once it is turned off, all is as before. The directory
+// /run/nex-network and the empty file /run/nex-network.lock, which nodes lock while they start and end, stay.
+// Tables of others, and their rules, are left alone: a firewall that drops forwarded packets by default drops
+// those of sandboxes, too, and Open logs that it is there.
 //
 // # CNI
 //

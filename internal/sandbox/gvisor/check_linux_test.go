@@ -97,7 +97,9 @@ func TestRootless(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for name, from := range map[string]string{"runsc": os.Getenv(runscVariable), "nex-agent": agent, "test": "/proc/self/exe"} {
+	for name, from := range map[string]string{
+		"runsc": os.Getenv(runscVariable), "nex-agent": agent, "suite-agent": suiteAgent(t), "test": "/proc/self/exe",
+	} {
 		if err := copyProgram(from, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -106,12 +108,12 @@ func TestRootless(t *testing.T) {
 	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(temp, 0o700), os.Chown(temp, nobodyElse, nobodyElse)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "test"), "-test.v", "-test.run=^(TestFunction|TestCheck|TestSandboxGoesBeforeTheNode)$")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "test"), "-test.v", "-test.run=^(TestFunction|TestCheck|TestSandboxGoesBeforeTheNode|TestEndsWithoutNode)$")
 	cmd.Dir = temp
 	cmd.Env = []string{runscVariable + "=" + filepath.Join(dir, "runsc"), "TMPDIR=" + temp, "GORACE=atexit_sleep_ms=0"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyElse, Gid: nobodyElse}}
 	out, err := cmd.CombinedOutput()
-	if err != nil || strings.Count(string(out), "--- PASS") != 3 {
+	if err != nil || strings.Count(string(out), "--- PASS") != 4 {
 		t.Errorf("as an ordinary user: %v\n%s", err, out)
 	}
 }

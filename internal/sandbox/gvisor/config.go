@@ -57,10 +57,14 @@ type Config struct {
 type Network interface {
 	// Attach makes the network of a sandbox; the driver closes it.
 	Attach(ctx context.Context, id string, e nex.Egress) (Endpoint, error)
+	// Adopt takes over the network of a sandbox of an earlier node process, which has it with these rules; the
+	// driver closes it.
+	Adopt(ctx context.Context, id string, e nex.Egress) (Endpoint, error)
 	// Nameserver is whom programs inside ask for the addresses of hosts; the zero Addr means those whom the
 	// machine itself asks.
 	Nameserver() netip.Addr
-	// Sweep removes the networks that an earlier node process left, and returns how many there were.
+	// Sweep removes the networks that an earlier node process left and that were not adopted, and returns how
+	// many there were.
 	Sweep(ctx context.Context) (int, error)
 }
 

@@ -17,14 +17,13 @@ func (i *instance) Configure(ctx context.Context, s sandbox.Settings) error {
 	if err := i.configure(ctx, s); err != nil {
 		return fmt.Errorf("configure sandbox %s: %w", i.id, err)
 	}
-	i.settings = s
 	return nil
 }
 
 func (i *instance) configure(ctx context.Context, s sandbox.Settings) (err error) {
 	var undo unwind.Stack
 	defer undo.RunOnError(&err)
-	old := i.settings
+	old := i.handle.Settings
 	switch {
 	case i.ended():
 		return errEnded
@@ -50,7 +49,20 @@ func (i *instance) configure(ctx context.Context, s sandbox.Settings) (err error
 		undo.Add(func() { i.driver.logged(i.id, "take back limits", i.group.Set(i.driver.hostLimits(old.Limits))) })
 	}
 	if i.endpoint != nil && !reflect.DeepEqual(s.Egress, old.Egress) {
-		return i.endpoint.SetEgress(ctx, s.Egress)
+		if err := i.endpoint.SetEgress(ctx, s.Egress); err != nil {
+			return err
+		}
+		undo.Add(func() {
+			ctx, cancel := undoing(ctx)
+			defer cancel()
+			i.driver.logged(i.id, "take back egress", i.endpoint.SetEgress(ctx, old.Egress))
+		})
 	}
+	h := i.handle
+	h.Settings = s
+	if err := i.record(h); err != nil {
+		return err
+	}
+	i.handle = h
 	return nil
 }

@@ -33,14 +33,28 @@
 //
 // Below <Dir>/<id>, which only the node's user can enter:
 //
-//	instance.json   who the processes are, for Sweep
+//	instance.json   who the processes are, and what Adopt has to know
 //	config.json     what runsc is told of the sandbox
+//	output          the FIFO that the agent's output goes through
 //	in              the staged files
 //	state           of runsc
 //	runsc.log       what it complains of, and panic.log: the kernel's last words
 //
 // and <Dir>/rootfs-<digest>, the shared root. With a network there is its endpoint, with control groups
 // the group, both under the sandbox's id.
+//
+// # Without a node
+//
+// When the node is gone all goes on, but that nobody reads the output, of which the FIFO holds some, and that
+// names are not resolved. The next node process takes a sandbox over by Adopt, or ends it by Sweep. Only runsc's
+// parent is told how it ended, so the Exit of an adopted sandbox is not known, but for want of memory, which the
+// control group has counted. When a sandbox ends while no node is there its processes do, too; its directory,
+// group and network stay for Sweep.
+//
+// The shared root of an adopted sandbox, and the root of its image, must stay where they are until it ends: the
+// first the driver keeps, the second whoever has given it.
+//
+// # Platform
 //
 // The platform is always systrap. It works wherever the others do; that /dev/kvm is there says nothing
 // about its speed, and where it is itself emulated it is slower by orders of magnitude.

@@ -37,11 +37,12 @@ type Driver struct {
 	cgroups *cgroup.Manager // nil: none
 	network Network         // nil: none
 	rootfs  *rootfs
+	owned   sandboxdir.Owned
 }
 
 var (
 	_ sandbox.Driver  = (*Driver)(nil)
-	_ sandbox.Sweeper = (*Driver)(nil)
+	_ sandbox.Adopter = (*Driver)(nil)
 )
 
 // New checks the configuration. It makes nothing, and does not try whether sandboxes can be started here:
@@ -139,13 +140,19 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec, args []string) (_
 	if err != nil {
 		return nil, err
 	}
+	if err := d.owned.Take(spec.ID); err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
+	undo.Add(func() { d.owned.Release(spec.ID) })
 	h, err := makeHome(d.dir, spec.ID)
 	if err != nil {
 		return nil, err
 	}
 	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", sandboxdir.Remove(string(h))) })
 
-	i := newInstance(d, h, spec)
+	i := newInstance(d, h, handle{
+		Root: filepath.Base(root), Rootfs: spec.Rootfs, Network: spec.Network, Settings: spec.Settings,
+	})
 	if spec.Network {
 		if i.endpoint, err = d.network.Attach(ctx, spec.ID, spec.Settings.Egress); err != nil {
 			return nil, fmt.Errorf("start agent: %w", err)

@@ -52,15 +52,19 @@ func newDriver(c gvisor.Config) (bounded, error) {
 	return bounded{d, groups}, nil
 }
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(holderVariable) != "":
+		os.Exit(hold())
+	case os.Getenv(earlierVariable) != "":
+		os.Exit(earlier())
+	case os.Getenv(runscVariable) != "": // it is another process of the tests, in the namespaces of the first
+		os.Exit(sandboxtest.Main(m, suite))
+	}
+	os.Exit(nextest.Isolate(func() int { return run(m) }))
+}
 
 func run(m *testing.M) int {
-	if os.Getenv(holderVariable) != "" {
-		return hold()
-	}
-	if os.Getenv(runscVariable) != "" {
-		return sandboxtest.Main(m, suite)
-	}
 	dir, err := os.MkdirTemp("", "nex-gvisor-")
 	if err == nil {
 		defer os.RemoveAll(dir)

@@ -23,6 +23,7 @@ func (h home) state() string   { return filepath.Join(string(h), "state") }
 func (h home) config() string  { return filepath.Join(string(h), "config.json") }
 func (h home) log() string     { return filepath.Join(string(h), "runsc.log") }
 func (h home) panics() string  { return filepath.Join(string(h), "panic.log") }
+func (h home) output() string  { return filepath.Join(string(h), "output") }
 
 func (h home) staged(p sandbox.Purpose) string { return filepath.Join(h.in(), string(p)) }
 
@@ -55,6 +56,19 @@ func (h home) describe(s description) error {
 		return fmt.Errorf("describe sandbox: %w", err)
 	}
 	return nil
+}
+
+// stagedAlready are the purposes for which files are staged.
+func (h home) stagedAlready() (map[sandbox.Purpose]bool, error) {
+	entries, err := os.ReadDir(h.in())
+	if err != nil {
+		return nil, fmt.Errorf("list staged files: %w", err)
+	}
+	staged := make(map[sandbox.Purpose]bool)
+	for _, e := range entries {
+		staged[sandbox.Purpose(e.Name())] = true
+	}
+	return staged, nil
 }
 
 // makeDir makes a directory with these permissions, whatever the umask.

@@ -14,7 +14,6 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
-	"github.com/nex-engine/nex/internal/lines"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandboxdir"
@@ -40,14 +39,15 @@ type instance struct {
 	home     home
 	endpoint Endpoint // nil: no network
 	group    *cgroup.Group
-	cmd      *exec.Cmd
+	cmd      *exec.Cmd // nil: it was adopted
 	runsc    proctree.Identity
-	output   lines.Writer
+	await    func() nex.Exit // returns when runsc has ended, and how
+	output   *sandboxdir.Output
 	done     chan struct{} // closed by run
 	exit     nex.Exit      // set before done is closed
 
 	changing sync.Mutex // held while settings or files are changed
-	settings sandbox.Settings
+	handle   handle     // with the settings
 	staged   map[sandbox.Purpose]bool
 	removed  bool
 
@@ -55,10 +55,9 @@ type instance struct {
 	kernel proctree.Identity // once it is known
 }
 
-func newInstance(d *Driver, h home, spec sandbox.Spec) *instance {
+func newInstance(d *Driver, at home, h handle) *instance {
 	return &instance{
-		driver: d, id: spec.ID, home: h, settings: spec.Settings,
-		output: lines.Writer{Log: spec.Log}, done: make(chan struct{}), staged: make(map[sandbox.Purpose]bool),
+		driver: d, id: at.id(), home: at, handle: h, done: make(chan struct{}), staged: make(map[sandbox.Purpose]bool),
 	}
 }
 
@@ -85,19 +84,24 @@ func (i *instance) ended() bool {
 // run sees the sandbox to its end, and what that leaves behind.
 func (i *instance) run() {
 	defer close(i.done)
-	_ = i.cmd.Wait() // how it ended is in the state, and the output that failed had nobody to read it
+	exit := i.await()
 	for !i.killRest() {
 	}
-	i.output.Flush()
-	i.exit = i.howEnded()
+	i.output.End(outputDelay)
+	i.exit = i.howEnded(exit)
 	if words := i.home.lastWords(); words != "" {
 		i.driver.log.Error("the kernel of the sandbox crashed", attrAgent, i.id, attrError, words)
 	}
 }
 
+// awaitChild is await for a runsc that this process has started.
+func (i *instance) awaitChild() nex.Exit {
+	_ = i.cmd.Wait() // how it ended is in the state
+	return proctree.ExitOf(i.cmd.ProcessState)
+}
+
 // howEnded says how the agent ended: runsc ends as it did, by a signal with a status from 128.
-func (i *instance) howEnded() nex.Exit {
-	exit := proctree.ExitOf(i.cmd.ProcessState)
+func (i *instance) howEnded(exit nex.Exit) nex.Exit {
 	if name := unix.SignalName(syscall.Signal(exit.Code - 128)); exit.Code > 128 && name != "" {
 		exit = nex.Exit{Code: -1, Signal: name}
 	}
@@ -145,15 +149,28 @@ func (i *instance) identity() proctree.Identity {
 func (i *instance) killKernel() {
 	kernel := i.identity()
 	if kernel.PID == 0 {
-		_ = i.cmd.Process.Kill() // if it has ended all is well
+		i.killRunsc()
 		return
 	}
-	p, err := os.FindProcess(kernel.PID)
+	kill(kernel)
+}
+
+func (i *instance) killRunsc() {
+	if i.cmd == nil {
+		kill(i.runsc)
+		return
+	}
+	_ = i.cmd.Process.Kill() // if it has ended all is well
+}
+
+// kill kills a process that need not be a child.
+func kill(id proctree.Identity) {
+	p, err := os.FindProcess(id.PID)
 	if err != nil {
 		return
 	}
 	defer p.Release()
-	if kernel.Running() { // p means the same one now
+	if id.Running() { // p means the same one now
 		_ = p.Kill()
 	}
 }
@@ -172,7 +189,7 @@ func (i *instance) end(ctx context.Context) error {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	_ = i.cmd.Process.Kill()
+	i.killRunsc()
 	if err := i.killAll(ctx); err != nil {
 		return err
 	}
@@ -218,5 +235,6 @@ func (i *instance) remove(ctx context.Context) error {
 		return err
 	}
 	i.removed = true
+	i.driver.owned.Release(i.id)
 	return nil
 }

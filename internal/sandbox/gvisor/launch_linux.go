@@ -29,15 +29,21 @@ func (i *instance) launch(ctx context.Context, spec sandbox.Spec) (err error) {
 		return err
 	}
 	defer ready.Close()
-	i.cmd = i.driver.runsc.run(i.home, spec)
+	defer told.Close()
+	// It outlives us, and whoever writes to it need not know that we are gone.
+	output, agent, err := sandboxdir.MakeOutput(i.home.output(), spec.Log)
+	if err != nil {
+		return err
+	}
+	i.cmd, i.await, i.output = i.driver.runsc.run(i.home, spec), i.awaitChild, output
 	i.cmd.Stdin = bytes.NewReader(bytes.Clone(spec.Bootstrap))
-	// One writer for both makes os/exec use one pipe and one goroutine.
-	i.cmd.Stdout, i.cmd.Stderr = &i.output, &i.output
+	i.cmd.Stdout, i.cmd.Stderr = agent, agent
 	i.cmd.WaitDelay = outputDelay
 	i.cmd.ExtraFiles = []*os.File{told}
 	err = i.group.Start(i.cmd)
-	told.Close()
+	_, _ = told.Close(), agent.Close() // runsc has them
 	if err != nil {
+		i.output.End(0)
 		return fmt.Errorf("start %s: %w", i.cmd.Path, err)
 	}
 	i.runsc, err = proctree.Identify(i.cmd.Process.Pid) // until run waits for it it is there
@@ -60,8 +66,11 @@ func (i *instance) settle(ctx context.Context, ready *os.File) error {
 	if err == nil {
 		err = i.awaitRunning(ctx)
 	}
-	if n := i.settings.Limits.PIDs; err == nil && n > 0 {
+	if n := i.handle.Settings.Limits.PIDs; err == nil && n > 0 {
 		err = i.limitPIDs(ctx, n)
+	}
+	if err == nil {
+		err = i.record(i.handle)
 	}
 	if err != nil {
 		return i.problem(ctx, err)
@@ -69,7 +78,7 @@ func (i *instance) settle(ctx context.Context, ready *os.File) error {
 	return nil
 }
 
-// know finds out who the kernel is, and writes it down.
+// know finds out who the kernel is, and writes it down for Sweep.
 func (i *instance) know(pid int) error {
 	kernel, err := proctree.Identify(pid)
 	if errors.Is(err, proctree.ErrNotFound) { // it was quick, and runsc is about to end, too

@@ -21,6 +21,14 @@ func (m managed) Attach(ctx context.Context, id string, e nex.Egress) (Endpoint,
 	return ep, nil
 }
 
+func (m managed) Adopt(ctx context.Context, id string, e nex.Egress) (Endpoint, error) {
+	ep, err := m.Manager.Adopt(ctx, id, e)
+	if err != nil {
+		return nil, err // and no nil endpoint in an interface
+	}
+	return ep, nil
+}
+
 func (m managed) Nameserver() netip.Addr { return m.Gateway() }
 
 func (m managed) Sweep(ctx context.Context) (int, error) {

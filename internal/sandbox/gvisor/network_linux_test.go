@@ -65,6 +65,10 @@ func (n *isolated) Attach(_ context.Context, _ string, e nex.Egress) (gvisor.End
 	return endpoint{n}, nil
 }
 
+func (n *isolated) Adopt(ctx context.Context, id string, e nex.Egress) (gvisor.Endpoint, error) {
+	return n.Attach(ctx, id, e)
+}
+
 func (n *isolated) Nameserver() netip.Addr { return netip.MustParseAddr("192.0.2.1") }
 
 func (n *isolated) Sweep(context.Context) (int, error) { return 0, nil }

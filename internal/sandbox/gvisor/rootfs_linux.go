@@ -21,7 +21,8 @@ type rootfs struct {
 	nameserver netip.Addr
 
 	mu   sync.Mutex
-	path string // once it is there
+	path string          // once it is there
+	used map[string]bool // by name: those that adopted sandboxes have
 }
 
 // rootfsPrefix begins the names of root directories.
@@ -149,7 +150,28 @@ func fill(dir string, files map[string]string) error {
 	return os.Chown(work, WorkloadUser, WorkloadUser)
 }
 
-// sweep removes the directories that are not in use: all but the one that is there for this driver.
+// use keeps the directory with a name from being swept. It fails if there is none.
+func (r *rootfs) use(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.used[name] {
+		return nil
+	}
+	if filepath.Base(name) != name || !strings.HasPrefix(name, rootfsPrefix) {
+		return fmt.Errorf("%q is no root directory of sandboxes", name)
+	}
+	if _, err := os.Stat(filepath.Join(r.dir, name)); err != nil {
+		return fmt.Errorf("the root directory of the sandbox cannot be used: %w", err)
+	}
+	if r.used == nil {
+		r.used = map[string]bool{}
+	}
+	r.used[name] = true
+	return nil
+}
+
+// sweep removes the directories that are not in use: all but the one that is there for this driver, and those of
+// adopted sandboxes.
 func (r *rootfs) sweep() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,7 +182,7 @@ func (r *rootfs) sweep() error {
 	current := rootfsPrefix + digestOf(r.files())
 	var failed []error
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), rootfsPrefix) && e.Name() != current {
+		if strings.HasPrefix(e.Name(), rootfsPrefix) && e.Name() != current && !r.used[e.Name()] {
 			failed = append(failed, os.RemoveAll(filepath.Join(r.dir, e.Name())))
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
-// Sweep ends and removes what an earlier node process left in the directory of sandboxes, and lets the
-// control groups and networks do the same. It goes on with the others when it fails at one, and the error
+// Sweep ends and removes what an earlier node process left in the directory of sandboxes and was not adopted, and
+// lets the control groups and networks do the same. It goes on with the others when it fails at one, and the error
 // then tells of each.
 func (d *Driver) Sweep(ctx context.Context) (int, error) {
 	var failed []error
@@ -18,7 +18,7 @@ func (d *Driver) Sweep(ctx context.Context) (int, error) {
 		_, err := d.cgroups.Sweep(ctx) // it kills, too
 		failed = append(failed, err)
 	}
-	swept, err := sandboxdir.Sweep(ctx, d.dir, AgentIDVariable, nil, d.log)
+	swept, err := sandboxdir.Sweep(ctx, d.dir, AgentIDVariable, &d.owned, d.log)
 	failed = append(failed, err)
 	if d.network != nil {
 		_, err := d.network.Sweep(ctx) // nobody uses what is left any more
