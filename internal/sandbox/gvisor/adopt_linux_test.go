@@ -450,3 +450,54 @@ type nameserverOnly struct{ gvisor.Network }
 
 func (nameserverOnly) Nameserver() netip.Addr             { return netip.MustParseAddr("192.0.2.77") }
 func (nameserverOnly) Sweep(context.Context) (int, error) { return 0, nil }
+
+// What is kept of a sandbox has the form that its version stands for: when this fails, the version has to change.
+func TestHandleForm(t *testing.T) {
+	t.Parallel()
+	o := leave(t, earlierPlan{Specs: []earlierSpec{{Settings: sandbox.Settings{Limits: sandbox.Limits{PIDs: 100, OpenFiles: 64}}}}})
+	b, err := os.ReadFile(filepath.Join(o.plan.Dir, o.plan.Specs[0].ID, "instance.json"))
+	var record struct {
+		Version int             `json:"version"`
+		Handle  json.RawMessage `json:"handle"`
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &record)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, _ := filepath.Glob(filepath.Join(o.plan.Dir, "rootfs-*"))
+	if len(roots) != 1 {
+		t.Fatalf("the shared roots are %q", roots)
+	}
+	want := `{"root":"` + filepath.Base(roots[0]) + `","settings":{"Limits":{"MemoryBytes":0,"CPUs":0,"PIDs":100,"OpenFiles":64,"DiskBytes":0,` +
+		`"Bandwidth":null,"IOPS":null},"Egress":{}}}`
+	if record.Version != 1 || string(record.Handle) != want {
+		t.Errorf("version %d: %s\nwant version 1: %s", record.Version, record.Handle, want)
+	}
+	o.driver(gvisor.Config{}) // which sweeps it
+}
+
+// What it takes to take over many at the same time.
+func BenchmarkAdopt(b *testing.B) {
+	const many = 10
+	for range b.N {
+		b.StopTimer()
+		o := leave(b, earlierPlan{Specs: make([]earlierSpec, many)})
+		d := o.driver(gvisor.Config{})
+		b.StartTimer()
+		var all [many]sandbox.Instance
+		for n, s := range o.plan.Specs {
+			var err error
+			if all[n], err = d.Adopt(b.Context(), s.ID, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		for _, i := range all {
+			o.destroy(i)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*many), "µs/sandbox")
+}
