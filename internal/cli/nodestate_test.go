@@ -203,9 +203,9 @@ func TestStateRepairUsesTheKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = nodeState(t, 0, dataDir, "repair")
-	aside := "Damaged: " + filepath.Join(dataDir, "state", "damaged")
-	want := aside + "/w1.json: its specification was not sealed with this node's key\n" +
-		aside + "/w1.previous.json: its specification was not sealed with this node's key\nWorkloads that can be used: 0\n"
+	aside := "Damaged: " + filepath.Join(dataDir, "state", "damaged", "w1")
+	want := aside + ".json: its specification was not sealed with this node's key\n" +
+		aside + ".previous.json: its specification was not sealed with this node's key\nWorkloads that can be used: 0\n"
 	if got.out != want {
 		t.Errorf("with another key: %+v, want %s", got, want)
 	}
