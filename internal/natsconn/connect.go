@@ -80,7 +80,7 @@ func (s Settings) options(c *natscontext.Context, extra []nats.Option) (nats.Opt
 // Bounds of the pause between two rounds through the servers of a lost connection.
 const (
 	minReconnectDelay = 100 * time.Millisecond
-	maxReconnectDelay = 1500 * time.Millisecond
+	maxReconnectDelay = time.Second
 )
 
 // reconnectDelay doubles with each round, up to a bound that lets the connection be back within two
@@ -94,15 +94,21 @@ func reconnectDelay(rounds int) time.Duration {
 	return delay/2 + rand.N(delay/2)
 }
 
-// pingInterval lets a long-lived connection notice within a minute that the way to the server is
-// dead.
-const pingInterval = 20 * time.Second
+// pingInterval lets a long-lived connection notice within a quarter of a minute that the way to the
+// server is dead, and lets it outlast a server, or a way to it, that is stuck for ten seconds: what is on
+// its way then still arrives.
+const pingInterval = 5 * time.Second
+
+// ReconnectBufferBytes bounds what a connection keeps to be sent while its server is away; replies of
+// functions are among that.
+const ReconnectBufferBytes = 8 << 20
 
 // LongLived returns the options of a connection that lives as long as its process: it notices soon
 // when the server is gone, and log, which must not be nil, is told about losses and errors.
 func LongLived(log *slog.Logger) []nats.Option {
 	return []nats.Option{
 		nats.PingInterval(pingInterval),
+		nats.ReconnectBufSize(ReconnectBufferBytes),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil when the process closes the connection
 				log.Warn("lost the NATS connection, reconnecting", "error", err)

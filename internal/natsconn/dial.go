@@ -18,21 +18,29 @@ type dialer struct {
 	mu sync.Mutex
 	// ctx ends dialing, and the handshake on the connections that came of it, until settle. The
 	// connection outlives it.
-	ctx   context.Context
-	stops []func() bool
-	err   error
+	ctx     context.Context
+	stops   []func() bool
+	err     error
+	settled int // dials since settle; -1 before
 }
 
+// A reconnect waits for an answer no longer than this, since the way to a server that did not answer may
+// be free again the next moment; but one in patientEvery of them has all its time, for ways that are slow.
+const (
+	reconnectDialTimeout = time.Second
+	patientEvery         = 8
+)
+
 func newDialer(ctx context.Context, next nats.CustomDialer, timeout time.Duration) *dialer {
-	return &dialer{ctx: ctx, next: next, timeout: timeout}
+	return &dialer{ctx: ctx, next: next, timeout: timeout, settled: -1}
 }
 
 // Dial implements [nats.CustomDialer].
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	d.mu.Lock()
-	ctx := d.ctx
+	ctx, timeout := d.ctx, d.timeoutLocked(address)
 	d.mu.Unlock()
-	conn, err := d.dial(ctx, network, address)
+	conn, err := d.dial(ctx, network, address, timeout)
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -46,14 +54,27 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// timeoutLocked is how long the next dial may take. A name takes its time to be resolved.
+func (d *dialer) timeoutLocked(address string) time.Duration {
+	if d.settled < 0 {
+		return d.timeout
+	}
+	d.settled++
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || net.ParseIP(host) == nil || d.settled%patientEvery == 0 {
+		return d.timeout
+	}
+	return min(d.timeout, reconnectDialTimeout)
+}
+
+func (d *dialer) dial(ctx context.Context, network, address string, timeout time.Duration) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if d.next != nil {
 		return d.next.Dial(network, address)
 	}
-	return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, address)
+	return (&net.Dialer{Timeout: timeout}).DialContext(ctx, network, address)
 }
 
 // SkipTLSHandshake implements the client's optional interface for the dialer below.
@@ -69,7 +90,7 @@ func (d *dialer) settle() {
 	for _, stop := range d.stops {
 		stop()
 	}
-	d.ctx, d.stops = context.Background(), nil
+	d.ctx, d.stops, d.settled = context.Background(), nil, 0
 }
 
 // lastError is why the last address could not be reached, nil if one could.

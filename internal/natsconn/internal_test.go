@@ -10,7 +10,7 @@ func TestReconnectDelay(t *testing.T) {
 	for _, tt := range []struct {
 		rounds int
 		most   time.Duration
-	}{{0, 100 * time.Millisecond}, {1, 100 * time.Millisecond}, {2, 200 * time.Millisecond}, {4, 800 * time.Millisecond}, {5, 1500 * time.Millisecond}, {1 << 40, 1500 * time.Millisecond}} {
+	}{{0, 100 * time.Millisecond}, {1, 100 * time.Millisecond}, {2, 200 * time.Millisecond}, {4, 800 * time.Millisecond}, {5, time.Second}, {1 << 40, time.Second}} {
 		seen := make(map[time.Duration]bool)
 		for range 50 {
 			got := reconnectDelay(tt.rounds)
