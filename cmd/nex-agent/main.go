@@ -15,7 +15,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	// The agent's output goes to the node. Without somebody who takes this signal, an agent whose
-	// node is gone would die of its first log line instead of ending its workload.
+	// node is gone would die of its first log line instead of keeping its workload.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

@@ -168,6 +168,7 @@ func (n *node) serve(conn net.Conn) {
 	defer conn.Close()
 	purpose, err := agentlink.AcceptHello(conn, token)
 	switch {
+	case err != nil && n.orphanTimeout > 0: // it has given up on a node that is no more
 	case err != nil:
 		n.t.Errorf("the agent says hello %c: %v", purpose, err)
 	case purpose == agentlink.PurposeCompiled:

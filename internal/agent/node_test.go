@@ -55,16 +55,16 @@ const patience = 60 * time.Second
 
 // node is the node's side of one agent.
 type node struct {
-	t      *testing.T
-	id     string // of the agent, unique on the machine as it has to be
-	server *server.Server
-	nc     *nats.Conn
-	dir    string // the agent's work directory
-	socket net.Listener
-	stream atomic.Pointer[agentlink.Stream] // of calls; nil before the agent has opened it
-	cmd    *exec.Cmd
-	stderr *bytes.Buffer // read it when ended is closed
-	ended  chan struct{}
+	t             *testing.T
+	id            string // of the agent, unique on the machine as it has to be
+	server        *server.Server
+	nc            *nats.Conn
+	dir           string // the agent's work directory
+	socket        net.Listener
+	stream        atomic.Pointer[agentlink.Stream] // of calls; nil before the agent has opened it
+	cmd           *exec.Cmd
+	stderr        *bytes.Buffer // read it when ended is closed
+	ended         chan struct{}
 	orphanTimeout time.Duration // of the agent
 	// holdCompiled, if a test sets it, is closed before the node takes what was compiled.
 	holdCompiled chan struct{}

@@ -58,7 +58,7 @@ func dial(ctx context.Context, b Bootstrap) (*Conn, error) {
 		nats.CustomInboxPrefix(InboxPrefix(b.AgentID)),
 		nats.Timeout(dialTimeout),
 		// The server lives and dies with its node. Whoever answers at its address later is somebody
-		// else, and must not get at an agent.
+		// else, and must not get at an agent. See Redial.
 		nats.NoReconnect(),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.lost) }),
 	}
@@ -100,15 +100,15 @@ func (c *Conn) Handshake(ctx context.Context, h Handshake) (HandshakeReply, erro
 	return Decode[HandshakeReply](msg.Data)
 }
 
-// Exited tells the node that the program has ended and waits for its acknowledgement. All answers to
-// calls arrive before.
+// Exited tells the node that the program has ended and waits for its acknowledgement: one that does not come
+// is asked for by telling it again. All answers to calls arrive before.
 func (c *Conn) Exited(ctx context.Context, exit nex.Exit) error {
 	c.settleCalls()
 	_, err := c.nc.RequestWithContext(ctx, ExitedSubject(c.id), Encode(Exited{Exit: exit}))
 	return err
 }
 
-// Logs sends log records. It does not wait for them to arrive; the records of one Conn arrive in
+// Logs sends log records. It does not wait for them to arrive, of which [Handler] is told; the records of one Conn arrive in
 // order, and before an Exited that is sent after them.
 func (c *Conn) Logs(records []nex.LogRecord) error {
 	return c.nc.Publish(LogsSubject(c.id), Encode(records))

@@ -41,7 +41,7 @@ func (l *Link) receive(m *nats.Msg) {
 			l.warn("ignored a malformed report of the program's end", err)
 		} else if e := l.events.Load(); e != nil {
 			e.Exited(exit)
-			_ = m.Respond(nil) // an agent that does not hear this ends after a while by itself
+			_ = m.Respond(nil) // an agent that does not hear this says it again
 		}
 	case agentlink.UsageSubject(l.id):
 		u, err := agentlink.Decode[agentlink.Usage](m.Data)
