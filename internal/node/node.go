@@ -173,7 +173,7 @@ func (n *node) open(ctx context.Context) error {
 // openLinks starts the internal server.
 func (n *node) openLinks() (*linkhost.Host, error) {
 	s := n.cfg.Settings
-	secret, err := n.derive(linkSecret)
+	secret, err := n.agentSecret()
 	if err != nil {
 		return nil, err
 	}

@@ -10,28 +10,25 @@ import (
 	"github.com/nex-engine/nex/internal/state"
 )
 
-// What the node's secret is turned into; each is of no use for the other.
-const (
-	linkSecret  = "nex agent link"
-	stateSecret = "nex workload records"
-)
+// linkSecret is what the node's secret is turned into for the links to agents, and for nothing else.
+const linkSecret = "nex agent link"
 
-// derive makes a key for one purpose of the seed that says who the node is. It is the same after each start.
-func (n *node) derive(purpose string) ([]byte, error) {
+// agentSecret is what the keys of agents are made of. It is the same after each start.
+func (n *node) agentSecret() ([]byte, error) {
 	seed, err := n.identity.Seed()
 	if err != nil {
 		return nil, fmt.Errorf("read the node's key: %w", err)
 	}
-	return hkdf.Key(sha256.New, seed, nil, purpose, sha256.Size)
+	return hkdf.Key(sha256.New, seed, nil, linkSecret, sha256.Size)
 }
 
 // openState opens the records of the workloads.
 func (n *node) openState() error {
-	key, err := n.derive(stateSecret)
+	seed, err := n.identity.Seed()
 	if err != nil {
-		return err
+		return fmt.Errorf("read the node's key: %w", err)
 	}
-	n.state, err = state.Open(state.Config{Dir: state.Dir(n.cfg.DataDir), Key: key, Logger: n.log})
+	n.state, err = state.Open(state.Config{Dir: state.Dir(n.cfg.DataDir), Key: state.Key(seed), Logger: n.log})
 	return err
 }
 

@@ -110,7 +110,7 @@ func (w *Workload) keepState(to nex.State) {
 		return
 	}
 	_ = w.accepted() // or it would be written after this
-	if err := w.keep(false); err != nil {
+	if err := w.keep(to == nex.StateStopping); err != nil {
 		w.m.cfg.Logger.Error("change of a workload's state is not recorded", "workload", w.spec.Name, "id", w.spec.ID, "state", to, "error", err)
 	}
 }
