@@ -44,7 +44,7 @@ func follow(s Suite) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(ready)
+	fmt.Fprintln(os.Stdout, ready)
 	select {}
 }
 
@@ -62,7 +62,7 @@ func carryOut(s Suite, document []byte) error {
 		return func(line string) {
 			printing.Lock()
 			defer printing.Unlock()
-			fmt.Println(id, line)
+			fmt.Fprintln(os.Stdout, id, line)
 		}
 	}
 	for _, one := range o.Start {
