@@ -4,9 +4,5 @@ package agentlink
 
 import "net"
 
-// rawWriter would write to a connection without waiting.
-type rawWriter struct{}
-
-func newRawWriter(net.Conn) *rawWriter { return nil }
-
-func (*rawWriter) write([]byte) int { return 0 }
+// directWriter would return what writes to the connection without waiting.
+func directWriter(net.Conn) tryWriter { return nil }

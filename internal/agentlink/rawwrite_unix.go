@@ -7,8 +7,7 @@ import (
 	"syscall"
 )
 
-// rawWriter writes to a connection without waiting. It is for one caller at a time, while nobody else
-// writes to the connection.
+// rawWriter is a tryWriter of a connection that has a file descriptor.
 type rawWriter struct {
 	conn syscall.RawConn
 	// A function value that is made once, not for every write, and what it is given and gives.
@@ -17,8 +16,11 @@ type rawWriter struct {
 	written int
 }
 
-// newRawWriter returns nil if the connection has no file descriptor.
-func newRawWriter(conn net.Conn) *rawWriter {
+// directWriter returns nil if there is no writing to the connection without waiting.
+func directWriter(conn net.Conn) tryWriter {
+	if w, ok := conn.(tryWriter); ok {
+		return w
+	}
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil
@@ -38,8 +40,7 @@ func newRawWriter(conn net.Conn) *rawWriter {
 	return w
 }
 
-// write returns how much of b was written.
-func (w *rawWriter) write(b []byte) int {
+func (w *rawWriter) tryWrite(b []byte) int {
 	w.batch, w.written = b, 0
 	err := w.conn.Write(w.try)
 	w.batch = nil

@@ -90,7 +90,7 @@ func connectCalls(b Bootstrap) (*Stream, error) {
 		return nil, fmt.Errorf("connect to node for calls: %w", err)
 	}
 	_ = conn.SetReadDeadline(time.Time{})
-	return NewStream(conn, math.MaxInt), nil // what waits is bounded by the calls under way
+	return NewStream(Quiet(conn), math.MaxInt), nil // what waits is bounded by the calls under way
 }
 
 // natsDialer lets a NATS client connect by the socket.

@@ -31,7 +31,7 @@ const (
 // the length counts, and its body. A Stream is safe for concurrent use.
 type Stream struct {
 	conn    net.Conn
-	raw     *rawWriter    // nil where there is none
+	direct  tryWriter     // nil where there is none
 	wake    chan struct{} // has a token when there is something to write, or to end
 	written chan struct{} // closed when nothing more is written
 
@@ -42,6 +42,13 @@ type Stream struct {
 	syncs   bool    // a KindSync is among them
 	writing bool    // somebody is writing what waited before
 	closed  bool
+}
+
+// tryWriter writes to a connection without waiting. It is for one caller at a time, while nobody else
+// writes to the connection.
+type tryWriter interface {
+	// tryWrite returns how much of b was written.
+	tryWrite(b []byte) int
 }
 
 var (
@@ -70,7 +77,7 @@ var batches = sync.Pool{New: func() any { return new([]byte) }}
 // itself when the other end lets more than most bytes wait, which is at least [MaxFrameBytes].
 func NewStream(conn net.Conn, most int) *Stream {
 	s := &Stream{
-		conn: conn, raw: newRawWriter(conn), most: max(most, MaxFrameBytes+frameHead),
+		conn: conn, direct: directWriter(conn), most: max(most, MaxFrameBytes+frameHead),
 		wake: make(chan struct{}, 1), written: make(chan struct{}),
 	}
 	go s.write() // ends with Close, or with the connection
@@ -135,10 +142,10 @@ func (s *Stream) send(kind Kind, now bool, body func([]byte) []byte) error {
 // writeNowLocked writes what waits as far as that goes without waiting, and reports whether that was all.
 // It saves the change to another goroutine, which takes longer than writing.
 func (s *Stream) writeNowLocked() bool {
-	if s.raw == nil {
+	if s.direct == nil {
 		return false
 	}
-	n := s.raw.write(*s.out)
+	n := s.direct.tryWrite(*s.out)
 	if n < len(*s.out) {
 		*s.out = (*s.out)[:copy(*s.out, (*s.out)[n:])]
 		return false

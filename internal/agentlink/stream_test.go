@@ -39,6 +39,10 @@ func TestStream(t *testing.T) {
 	for name, ends := range map[string]func() (net.Conn, net.Conn){
 		"socket": func() (net.Conn, net.Conn) { return sockets(t) },
 		"pipe":   net.Pipe, // has no file descriptor
+		"quiet": func() (net.Conn, net.Conn) {
+			a, b := sockets(t)
+			return agentlink.Quiet(a), agentlink.Quiet(b)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := ends()

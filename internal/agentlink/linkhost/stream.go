@@ -49,6 +49,7 @@ const endWithin = 5 * time.Second
 // serveCalls serves the stream of calls, of which an agent has one, until it ends. What is under way then is
 // answered by who learns how the agent has ended. One that goes on takes no calls any more: it is given up.
 func (l *Link) serveCalls(conn net.Conn) {
+	conn = agentlink.Quiet(conn)
 	s := &stream{Stream: agentlink.NewStream(conn, maxWaiting), conn: conn, ended: make(chan struct{})}
 	if !l.stream.CompareAndSwap(nil, s) {
 		s.Close()
@@ -92,18 +93,19 @@ func (l *Link) readAnswers(s *stream) error {
 	})
 }
 
-// closeStream reads the answers that have arrived, and none that come later. It ends with ctx at the
-// latest.
+// closeStream reads the answers that have arrived, and none that come later, until ctx ends at the latest.
+// Then it ends the stream.
 func (l *Link) closeStream(ctx context.Context) {
 	s := l.stream.Load()
 	if s == nil {
 		return
 	}
-	if c, ok := s.conn.(*net.UnixConn); ok {
+	if c, ok := s.conn.(interface{ CloseRead() error }); ok {
 		_ = c.CloseRead() // it fails for a stream that has ended
 	}
 	select {
 	case <-s.ended:
 	case <-ctx.Done():
 	}
+	s.Close() // the connection that the socket knows may be closed already
 }
