@@ -9,6 +9,7 @@
 //	                      and have init for a parent; then wait
 //	strays                the same, but the processes have lost their environment as well
 //	flood BYTES           write so much to standard output, in lines, and end with status 0
+//	tick INTERVAL         write a line with a number at each interval, until SIGTERM
 //	print NAME…           write NAME=value of environment variables to standard output, then wait
 //	do STEP…              say as whom it runs, take steps (see do.go), and wait for a signal, which it names
 //
@@ -57,6 +58,8 @@ func run(mode string, args []string) error {
 		return daemon(args)
 	case "flood":
 		return flood(args[0])
+	case "tick":
+		return tick(args[0])
 	case "do":
 		return do(args)
 	case "print":
