@@ -150,6 +150,18 @@ fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 	      $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
 	    done
 
+# What goes wrong follows from SEED, which every run prints; 0 takes a new one. With DURATION, such as 1h, there
+# are as many faults as happen in that time. Logs of a run that fails are kept below bin.
+FAULTS    ?= 500
+DURATION  ?=
+HOLD      ?= 10s
+SEED      ?= 0
+FAULTS_IN ?= TestFaults
+.PHONY: faults
+faults: deps test-deps build ## Let FAULTS faults happen to nodes and NATS, each for up to HOLD
+	$(GO) test -count=1 -v -timeout 0 -artifacts -outputdir bin -run '^$(FAULTS_IN)$$' ./internal/faults \
+	  -args -seed $(SEED) -faults $(if $(DURATION),0,$(FAULTS)) -duration $(or $(DURATION),0) -hold $(HOLD) -deploys 1000
+
 .PHONY: bench
 bench: ## Run the benchmarks that BENCH selects
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./internal/bench/...

@@ -1,0 +1,33 @@
+package faults_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const continueSignal = syscall.SIGCONT
+
+// Kinds of processes, by their arguments.
+func isAgent(args []string) bool  { return args[0] == "nex-agent" }
+func isKernel(args []string) bool { return slices.Contains(args, "boot") }
+func isGofer(args []string) bool  { return slices.Contains(args, "gofer") }
+
+// processes are those of a node that are of a kind, in the order of their start.
+func (n *node) processes(kind func(args []string) bool) []int {
+	var found []int
+	for _, pid := range n.left() {
+		line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+		if err == nil && kind(strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")) {
+			found = append(found, pid)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// killProcess ends a process, if it is still there.
+func killProcess(pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) }
