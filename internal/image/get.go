@@ -43,3 +43,13 @@ func (s *Store) Get(ctx context.Context, ref Reference) (*Image, error) {
 		}
 	}
 }
+
+// Hold returns an image as it lies in the store, for a sandbox that an earlier process has started and that has
+// it as its root; nil if it is not there. The caller releases it.
+func (s *Store) Hold(digest string) *Image {
+	e, _ := s.index.Pin(digest)
+	if e == nil {
+		return nil
+	}
+	return s.handle(e)
+}

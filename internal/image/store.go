@@ -126,9 +126,13 @@ func Open(cfg Config) (*Store, error) {
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	s.index.Evict()
 	return s, nil
 }
+
+// Evict removes images that are not in use, those first that were not used for the longest time, until the
+// others keep the limit. It is done whenever an image comes or is released, but not by Open: call it when
+// those are held that are in use already.
+func (s *Store) Evict() { s.index.Evict() }
 
 // Close ends the downloads and waits until nothing of them is left. Images that were handed out stay
 // where they are. Everything else fails after Close, except Release.

@@ -113,8 +113,18 @@ func TestEviction(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(dir, digests["c"]), long, long); err != nil {
 		t.Fatal(err)
 	}
-	open(t, image.Config{Dir: dir, MaxBytes: each})
-	wantStored(t, dir, digests["b"])
+	s = open(t, image.Config{Dir: dir, MaxBytes: each})
+	wantStored(t, dir, digests["b"], digests["c"])
+	// The sandbox of an earlier process still has c as its root.
+	inUse := s.Hold(digests["c"])
+	if inUse == nil || s.Hold(digests["a"]) != nil {
+		t.Error("Hold knows other images than there are")
+	}
+	s.Evict()
+	eventually(t, "b is evicted", func() bool { return len(list(t, dir)) == 1 })
+	wantStored(t, dir, digests["c"])
+	wantTree(t, inUse, map[string]string{"etc": "/", "etc/content": "c"})
+	inUse.Release()
 }
 
 // Somebody has removed the directory of an image that the store knows.

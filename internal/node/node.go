@@ -25,6 +25,7 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/control"
 	"github.com/nex-engine/nex/internal/datadir"
+	"github.com/nex-engine/nex/internal/image"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/state"
@@ -99,8 +100,8 @@ type node struct {
 	state          *state.Store
 	groups         *cgroup.Manager
 	agentPath      string
-	adopted        int  // agents of an earlier process
-	ready          bool // the node has started
+	images         *image.Store // nil if the node runs none
+	ready          bool         // the node has started
 	publisher      *control.Publisher
 	driver         sandbox.Driver
 	serviceURL     string // of the NATS server as services see it; empty for Config.WorkloadURL

@@ -42,22 +42,23 @@ func (n *node) recover(ctx context.Context, host *linkhost.Host) error {
 	for _, d := range damaged {
 		n.log.Error("the record of a workload is damaged, and the workload is lost; see nex node state ls", "id", d.ID, "file", d.File, "error", d.Reason)
 	}
-	n.adopted = n.workloads.Restore(ctx, records)
+	running := n.workloads.Restore(ctx, records)
+	if n.images != nil {
+		n.images.Evict()
+	}
 	n.sweepOther(ctx)
 	n.sweep(ctx, n.driver)
 	host.Sweep()
 	n.workloads.Resume()
 	if len(records) > 0 {
-		n.log.Info("took over the workloads of an earlier process", "workloads", len(records), "running", n.adopted)
+		n.log.Info("took over the workloads of an earlier process", "workloads", len(records), "running", running)
 	}
 	return nil
 }
 
 // leave reports whether the workloads outlive the node: because that is wanted, or because the node could not
-// start, which is no reason to end what it has taken over.
-func (n *node) leave() bool {
-	return n.adopted > 0 && !n.ready || n.ready && n.cfg.KeepWorkloads
-}
+// start, which is no reason to end what an earlier process has left running.
+func (n *node) leave() bool { return !n.ready || n.cfg.KeepWorkloads }
 
 // orLeave ends a part of the node, or leaves to the next process what workloads need of it.
 func (n *node) orLeave(end, leave func()) {

@@ -63,6 +63,7 @@ func (n *node) openImages() (workload.Images, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.images = store
 	n.onClose(func() { n.closed("image store", store.Close()) })
 	return store, nil
 }

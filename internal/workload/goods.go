@@ -19,6 +19,8 @@ type Images interface {
 	Resolve(ctx context.Context, ref image.Reference) (digest string, bytes int64, err error)
 	// Get brings it to this machine. The caller releases it.
 	Get(ctx context.Context, ref image.Reference) (*image.Image, error)
+	// Hold is Get for an image that a sandbox has as its root already; nil if it is gone.
+	Hold(digest string) *image.Image
 }
 
 // goods are what a workload is made of, on this machine: an artifact, which is staged in the sandbox, or

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
-	"github.com/nex-engine/nex/internal/image"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/state"
@@ -97,23 +96,17 @@ func (w *Workload) adopt(ctx context.Context) {
 	if w.adopted.lost = w.openFunction(); w.adopted.lost != nil {
 		return
 	}
+	if w.spec.Type == nex.TypeOCI && w.m.cfg.Images != nil {
+		if a.goods.image = w.m.cfg.Images.Hold(a.digest); a.goods.image == nil {
+			a.lost = errors.New("its image is gone")
+			return
+		}
+	}
 	a.run = w.newRun(a.digest)
 	a.agent, a.lost = w.m.cfg.Agents.Adopt(ctx, w.agentID, !w.spec.Type.Function(), a.run.events)
 	if errors.Is(a.lost, sandbox.ErrGone) {
 		a.lost = errors.New("it ended while there was no node")
 	}
-	if a.lost == nil {
-		a.goods, a.lost = w.hold(ctx, a.digest)
-	}
-}
-
-// hold takes hold of the image that the workload runs, which is here.
-func (w *Workload) hold(ctx context.Context, digest string) (goods, error) {
-	if w.spec.Type != nex.TypeOCI || w.m.cfg.Images == nil {
-		return goods{}, nil
-	}
-	img, err := w.m.cfg.Images.Get(ctx, image.Reference{Location: w.spec.Location, Digest: digest})
-	return goods{image: img}, err
 }
 
 // Resume lets the restored workloads go on: those whose agents come back as if nothing had happened, the
@@ -136,9 +129,6 @@ func (w *Workload) resume() outcome {
 	}
 	defer a.goods.release()
 	switch {
-	case a.lost != nil && a.agent != nil:
-		a.agent.Release()
-		fallthrough
 	case a.lost != nil:
 		return outcome{err: fmt.Errorf("the %s was lost with an earlier process of the node: %w", w.kind(), a.lost)}
 	case a.agent == nil:
