@@ -98,6 +98,7 @@ type node struct {
 	id, xkeyPublic string
 	identity, xkey nkeys.KeyPair
 	state          *state.Store
+	records        []state.Record // of the earlier process, until they are taken over
 	groups         *cgroup.Manager
 	agentPath      string
 	images         *image.Store // nil if the node runs none
@@ -159,9 +160,7 @@ func (n *node) open(ctx context.Context) error {
 	if err := n.openWorkloads(ctx); err != nil {
 		return err
 	}
-	if err := n.recover(ctx, host); err != nil {
-		return err
-	}
+	n.recover(ctx, host)
 	if err := n.pool.Start(ctx); err != nil {
 		return fmt.Errorf("the first agent did not start: %w", err)
 	}

@@ -5,7 +5,9 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
+	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/state"
 )
@@ -22,19 +24,15 @@ func (n *node) agentSecret() ([]byte, error) {
 	return hkdf.Key(sha256.New, seed, nil, linkSecret, sha256.Size)
 }
 
-// openState opens the records of the workloads.
+// openState opens the records of the workloads, and reads them.
 func (n *node) openState() error {
 	seed, err := n.identity.Seed()
 	if err != nil {
 		return fmt.Errorf("read the node's key: %w", err)
 	}
-	n.state, err = state.Open(state.Config{Dir: state.Dir(n.cfg.DataDir), Key: state.Key(seed), Logger: n.log})
-	return err
-}
-
-// recover takes over what an earlier process of the node has left running, removes what of it nobody needs any
-// more, and lets its workloads go on.
-func (n *node) recover(ctx context.Context, host *linkhost.Host) error {
+	if n.state, err = state.Open(state.Config{Dir: state.Dir(n.cfg.DataDir), Key: state.Key(seed), Logger: n.log}); err != nil {
+		return err
+	}
 	records, damaged, err := n.state.Load()
 	if err != nil {
 		return err
@@ -42,7 +40,20 @@ func (n *node) recover(ctx context.Context, host *linkhost.Host) error {
 	for _, d := range damaged {
 		n.log.Error("the record of a workload is damaged, and the workload is lost; see nex node state ls", "id", d.ID, "file", d.File, "error", d.Reason)
 	}
-	running := n.workloads.Restore(ctx, records)
+	n.records = records
+	return nil
+}
+
+// ran reports whether an earlier process of the node has run workloads in sandboxes of a level and has not
+// stopped them.
+func (n *node) ran(level nex.SandboxLevel) bool {
+	return slices.ContainsFunc(n.records, func(r state.Record) bool { return r.Sandbox == level && r.AgentID != "" })
+}
+
+// recover takes over what an earlier process of the node has left running, removes what of it nobody needs any
+// more, and lets its workloads go on.
+func (n *node) recover(ctx context.Context, host *linkhost.Host) {
+	running := n.workloads.Restore(ctx, n.records)
 	if n.images != nil {
 		n.images.Evict()
 	}
@@ -50,10 +61,10 @@ func (n *node) recover(ctx context.Context, host *linkhost.Host) error {
 	n.sweep(ctx, n.driver)
 	host.Sweep()
 	n.workloads.Resume()
-	if len(records) > 0 {
-		n.log.Info("took over the workloads of an earlier process", "workloads", len(records), "running", running)
+	if len(n.records) > 0 {
+		n.log.Info("took over the workloads of an earlier process", "workloads", len(n.records), "running", running)
 	}
-	return nil
+	n.records = nil
 }
 
 // leave reports whether the workloads outlive the node: because that is wanted, or because the node could not
