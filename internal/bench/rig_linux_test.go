@@ -45,7 +45,8 @@ func run(m *testing.M) int {
 type rig struct {
 	b      *testing.B
 	env    []string
-	up     *nextest.Process // nex up or nex node up
+	args   []string         // of up
+	up     *nextest.Process // nex up or nex node up, the last one that was started
 	url    string           // of the NATS server that workloads and callers use
 	nc     *nats.Conn
 	client *client.Client
@@ -73,25 +74,41 @@ func startSandboxed(b *testing.B, flags ...string) *rig {
 // startNode starts a nex node up beside a NATS server in a process of its own.
 func startNode(b *testing.B) *rig {
 	b.Helper()
-	return newRig(b, 1, "node", "up", "--no-sandbox", "--server", startServer(b))
+	return startNodeOf(b, startServer(b))
+}
+
+// startNodeOf starts a nex node up that uses a NATS server.
+func startNodeOf(b *testing.B, s *server) *rig {
+	b.Helper()
+	return newRig(b, 1, "node", "up", "--no-sandbox", "--server", s.url())
+}
+
+// startSandboxedNode is startNode with workloads in sandboxes.
+func startSandboxedNode(b *testing.B) *rig {
+	b.Helper()
+	if !nextest.Sandboxed() {
+		b.Skip("sandboxes with a network need root")
+	}
+	return newRig(b, 2, "node", "up", "--server", startServer(b).url())
 }
 
 func newRig(b *testing.B, warm int, command ...string) *rig {
 	b.Helper()
-	r := &rig{b: b, warm: warm}
+	r := &rig{b: b, warm: warm, args: append(command, "--json", "--loglevel", "warn")}
 	home := b.TempDir()
 	r.env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "NEX_DATA_DIR=" + filepath.Join(home, "data")}
-	p, err := nextest.StartReady(r.command(append(command, "--json", "--loglevel", "warn")...))
-	if err != nil {
-		b.Fatal(err)
-	}
-	r.up, r.url = p, p.Ready.NATSURL
+	r.startUp()
 	b.Cleanup(func() {
-		if err := p.Stop(); err != nil {
-			b.Errorf("%s: %v\n%s", command, err, p.Log())
+		if err := r.up.Stop(); err != nil {
+			b.Errorf("%s: %v\n%s", command, err, r.up.Log())
 		}
 	})
-	var options []nats.Option
+	p := r.up
+	r.url = p.Ready.NATSURL
+	var (
+		options []nats.Option
+		err     error
+	)
 	if p.Ready.ControlNKey != "" {
 		key, err := nats.NkeyOptionFromSeed(p.Ready.ControlNKey)
 		if err != nil {
@@ -114,6 +131,16 @@ func newRig(b *testing.B, warm int, command ...string) *rig {
 		b.Fatal(err)
 	}
 	return r
+}
+
+// startUp starts nex up or nex node up, in the place of one that has ended if there was one.
+func (r *rig) startUp() {
+	r.b.Helper()
+	p, err := nextest.StartReady(r.command(r.args...))
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	r.up = p
 }
 
 // command is a nex command of this rig's user.
@@ -202,5 +229,7 @@ func (r *rig) awaitWarm() {
 // median reports the median of what was measured, in milliseconds.
 func median(b *testing.B, name string, times []time.Duration) {
 	slices.Sort(times)
-	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, name+"-p50-ms")
+	b.ReportMetric(millis(times[len(times)/2]), name+"-p50-ms")
 }
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -55,9 +55,6 @@ type Config struct {
 	Network bool
 	// CPUs is the number of processors of the machine; 0 means as many as this process sees.
 	CPUs int
-	// DefaultEnvironment is added to the environment of native workloads where they do not set it
-	// themselves; optional.
-	DefaultEnvironment map[string]string
 	// Heartbeat is the time between two heartbeat events; 0 means [nex.HeartbeatInterval].
 	Heartbeat time.Duration
 

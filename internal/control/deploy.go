@@ -117,7 +117,7 @@ func (s *Service) spec(at nex.Request, r *nex.DeployRequest, c *claims.Claims, e
 	spec := workload.Spec{
 		ID: nuid.Next(), Name: c.Subject, Namespace: at.Namespace, Description: r.Description, Type: r.Type,
 		Essential: r.Essential, Restart: r.Restart.Resolve(r.Type, r.Essential), Issuer: c.Issuer, Location: r.Location, JSDomain: r.JSDomain,
-		Argv: r.Argv, Environment: WithDefaults(r.Type, environment, s.cfg.DefaultEnvironment),
+		Argv: r.Argv, Environment: environment,
 		Triggers: r.TriggerSubjects, TriggerConnection: given(r.TriggerConnection), HostServices: given(r.HostServices),
 		MaxConcurrency: r.MaxConcurrency, CallTimeout: time.Duration(r.CallTimeoutMillis) * time.Millisecond,
 		MinSandbox: r.MinSandbox, MemoryMiB: r.MemoryMiB, CPUs: r.CPUs,

@@ -3,7 +3,6 @@ package control
 import (
 	"encoding/base64"
 	"encoding/json"
-	"maps"
 	"strings"
 
 	"github.com/nats-io/nkeys"
@@ -41,28 +40,4 @@ func openEnvironment(key nkeys.KeyPair, text, sender string) (map[string]string,
 		}
 	}
 	return environment, nil
-}
-
-// WithDefaults adds what a program may count on where it runs, such as NATS_URL. A name counts as
-// set in whatever case it is written.
-func WithDefaults(t nex.WorkloadType, environment, defaults map[string]string) map[string]string {
-	if t.Function() || len(defaults) == 0 {
-		return environment
-	}
-	isSet := func(preset string) bool {
-		for name := range environment {
-			if strings.EqualFold(name, preset) {
-				return true
-			}
-		}
-		return false
-	}
-	full := make(map[string]string, len(environment)+len(defaults))
-	maps.Copy(full, environment)
-	for preset, value := range defaults {
-		if !isSet(preset) {
-			full[preset] = value
-		}
-	}
-	return full
 }

@@ -74,50 +74,17 @@ func TestEnvironmentRefused(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	type env = map[string]string
-	defaults := env{"NATS_URL": "nats://127.0.0.1:4222", "HOME": "/"}
-	tests := []struct {
-		name     string
-		defaults env
-		kind     nex.WorkloadType
-		sent     env
-		want     env
-	}{
-		{"none", nil, nex.TypeNative, nil, nil},
-		{"defaults alone", defaults, nex.TypeNative, nil, defaults},
-		{"both", defaults, nex.TypeNative, env{"A": "1"}, env{"A": "1", "NATS_URL": "nats://127.0.0.1:4222", "HOME": "/"}},
-		{"set by the request", defaults, nex.TypeNative, env{"NATS_URL": "nats://x"}, env{"NATS_URL": "nats://x", "HOME": "/"}},
-		{"set in lower case", defaults, nex.TypeNative, env{"nats_url": "nats://x"}, env{"nats_url": "nats://x", "HOME": "/"}},
-		{"set to nothing", defaults, nex.TypeNative, env{"NATS_URL": ""}, env{"NATS_URL": "", "HOME": "/"}},
-		{
-			"set in two ways",
-			defaults, nex.TypeNative,
-			env{"NATS_URL": "nats://x", "Nats_Url": "nats://y"},
-			env{"NATS_URL": "nats://x", "Nats_Url": "nats://y", "HOME": "/"},
-		},
-		{"function", defaults, nex.TypeV8, env{"A": "1"}, env{"A": "1"}},
-		{"text of all kinds", nil, nex.TypeNative, env{"A_b.1": "ä\n=€ \"", "EMPTY": ""}, env{"A_b.1": "ä\n=€ \"", "EMPTY": ""}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, func(r *rig) { r.config.DefaultEnvironment = tt.defaults })
-			r.ask(r.subject(nex.OpDeploy), r.deployment(func(d *nex.DeployRequest) {
-				d.Type = tt.kind
-				if tt.kind.Function() {
-					d.TriggerSubjects = []string{"js.echo"}
-				}
-				if tt.sent != nil {
-					d.Environment, d.SenderPublicKey = r.seal(tt.sent)
-				}
-			}))
-			specs := r.work.deployed()
-			if len(specs) != 1 || !maps.Equal(specs[0].Environment, tt.want) {
-				t.Errorf("deployed %+v, want one with environment %v", specs, tt.want)
+	for _, sent := range []env{nil, {"A": "1"}, {"A_b.1": "ä\n=€ \"", "EMPTY": ""}} {
+		r := newRig(t)
+		r.ask(r.subject(nex.OpDeploy), r.deployment(func(d *nex.DeployRequest) {
+			if sent != nil {
+				d.Environment, d.SenderPublicKey = r.seal(sent)
 			}
-		})
-	}
-	if len(defaults) != 2 {
-		t.Errorf("the defaults have become %v", defaults)
+		}))
+		specs := r.work.deployed()
+		if len(specs) != 1 || !maps.Equal(specs[0].Environment, sent) {
+			t.Errorf("deployed %+v, want one with environment %v", specs, sent)
+		}
 	}
 }
 

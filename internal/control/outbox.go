@@ -85,12 +85,11 @@ func (o *outbox) put(k kind, m *nats.Msg) error {
 	return nil
 }
 
-// flushed has f called when the server has what was put before, or the connection is away.
+// flushed has f called when the server has what was put before; never, if the outbox is closed first.
 func (o *outbox) flushed(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		go f()
 		return
 	}
 	o.waiting = append(o.waiting, f)
@@ -150,19 +149,20 @@ func (o *outbox) round() (again bool) {
 	batch, waiting := o.queue, o.waiting
 	o.waiting = nil
 	o.mu.Unlock()
-	defer func() {
-		for _, f := range waiting {
-			f()
-		}
-	}()
-	if len(batch)+len(waiting) == 0 || !o.conn.IsConnected() { // the status wakes it
+	if len(batch)+len(waiting) == 0 {
 		return false
 	}
 	before := o.conn.Stats().Reconnects
-	if !o.publish(batch) || !o.flush(before) {
+	if !o.conn.IsConnected() || !o.publish(batch) || !o.flush(before) { // the status wakes it
+		o.mu.Lock()
+		o.waiting = append(waiting, o.waiting...)
+		o.mu.Unlock()
 		return o.conn.IsConnected() && o.ctx.Err() == nil // all of the batch again, on the new connection
 	}
 	o.forget(len(batch))
+	for _, f := range waiting {
+		f()
+	}
 	return true
 }
 

@@ -61,9 +61,8 @@ func (p *Publisher) NodeLog(stream string, r nex.LogRecord) {
 	_ = p.publish(kindLog, nex.NodeLogSubject(p.node, stream), nuid.Next(), r)
 }
 
-// Flushed has f called, from another goroutine, once the NATS server has all that was published before;
-// at once while the connection is away, when the buffer has it. One question to the server is for all
-// that wait.
+// Flushed has f called, from another goroutine, once the NATS server has all that was published before; never, if
+// the publisher is closed first. One question to the server is for all that wait.
 func (p *Publisher) Flushed(f func()) { p.outbox.flushed(f) }
 
 // Close gives what waits a moment to reach the server, and ends. What is published later is lost.

@@ -43,6 +43,10 @@ func Open(path string) (*Dir, error) {
 	if err := prepare(path); err != nil {
 		return nil, err
 	}
+	// One directory is one, by whatever name: what sandboxes are given of it must not lead through links.
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return nil, unusable(path, "cannot be found", err)
+	}
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, unusable(path, "cannot be written to", err)

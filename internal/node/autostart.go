@@ -14,7 +14,6 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/config"
-	"github.com/nex-engine/nex/internal/control"
 	"github.com/nex-engine/nex/internal/keyfile"
 	"github.com/nex-engine/nex/internal/placement"
 	"github.com/nex-engine/nex/internal/workload"
@@ -48,7 +47,7 @@ func (n *node) autostart(ctx context.Context) {
 		old := before[i]
 		before = slices.Delete(before, i, i+1)
 		group.Go(func() {
-			if now, err := n.configured(w, issuer); err == nil && sameBut(now, old) {
+			if now, err := n.configured(w, issuer); err == nil && sameBut(now, old) && n.workloads.GoesOn(ctx, old.ID) {
 				return
 			}
 			n.endConfigured(ctx, old)
@@ -70,8 +69,9 @@ func sameBut(a, b workload.Spec) bool {
 
 // endConfigured stops a workload that is no longer what the configuration says.
 func (n *node) endConfigured(ctx context.Context, s workload.Spec) {
-	n.log.Info("stopping a workload that the configuration has no longer, or has otherwise now", "workload", s.Name, "namespace", s.Namespace)
-	if err := n.workloads.Stop(ctx, s.Namespace, s.ID, s.Name, s.Issuer, workload.DefaultGrace); err != nil && ctx.Err() == nil {
+	n.log.Info("ending what an earlier process has started of the configuration", "workload", s.Name, "namespace", s.Namespace)
+	err := n.workloads.Stop(ctx, s.Namespace, s.ID, s.Name, s.Issuer, workload.DefaultGrace)
+	if err != nil && nex.CodeOf(err) != nex.CodeWorkloadNotFound && ctx.Err() == nil {
 		n.log.Warn("workload was not stopped", "workload", s.Name, "namespace", s.Namespace, "error", err)
 	}
 }
@@ -115,18 +115,22 @@ func (n *node) deployOwn(ctx context.Context, w config.AutostartWorkload, issuer
 	if !slices.Contains(n.types(), w.Type) {
 		return nex.Errorf(nex.CodeUnsupportedType, "this node runs no workloads of type %s", w.Type)
 	}
-	c := n.driver.Capabilities()
-	err := placement.Refuse(placement.Ask{MinSandbox: w.MinSandbox, MemoryMiB: w.MemoryMiB, CPUs: w.CPUs, Egress: w.Egress},
-		placement.Sandboxes{Level: c.Level, Limits: c.Limits, Network: c.Network && !c.HostNetwork, CPUs: runtime.NumCPU(), MemoryMiB: -1})
-	if err != nil {
-		return err
-	}
 	spec, err := n.configured(w, issuer)
+	if err == nil {
+		err = n.refuse(spec)
+	}
 	if err != nil {
 		return err
 	}
 	_, err = n.workloads.Deploy(ctx, spec)
 	return err
+}
+
+// refuse says why this node cannot give a workload what it asks of its sandbox.
+func (n *node) refuse(s workload.Spec) error {
+	c := n.driver.Capabilities()
+	return placement.Refuse(placement.Ask{MinSandbox: s.MinSandbox, MemoryMiB: s.MemoryMiB, CPUs: s.CPUs, Egress: s.Egress},
+		placement.Sandboxes{Level: c.Level, Limits: c.Limits, Network: c.Network && !c.HostNetwork, CPUs: runtime.NumCPU(), MemoryMiB: -1})
 }
 
 // configured is the spec of a workload of the configuration.
@@ -135,7 +139,7 @@ func (n *node) configured(w config.AutostartWorkload, issuer string) (workload.S
 	return workload.Spec{
 		ID: nuid.Next(), Name: w.Name, Namespace: w.Namespace, Description: w.Description, Type: w.Type, Configured: true,
 		Essential: w.Essential, Restart: w.Restart, Issuer: issuer, Location: location, JSDomain: w.JSDomain, Argv: w.Argv,
-		Environment: control.WithDefaults(w.Type, w.Environment, n.defaultEnvironment()), Triggers: w.TriggerSubjects,
+		Environment: w.Environment, Triggers: w.TriggerSubjects,
 		MinSandbox: w.MinSandbox, MemoryMiB: w.MemoryMiB, CPUs: w.CPUs, Egress: w.Egress,
 		MaxConcurrency: w.MaxConcurrency, CallTimeout: time.Duration(w.CallTimeoutMs) * time.Millisecond,
 	}, err

@@ -53,7 +53,7 @@ func (n *node) lameDuck(exit nex.ExitAfter) {
 	if exit == "" {
 		return
 	}
-	n.log.Info("lame duck ends", "exit_after", exit)
+	n.log.Info("lame duck is to end", "exit_after", exit)
 	if !l.idle {
 		l.idle = true
 		l.group.Go(n.endWhenIdle)

@@ -71,6 +71,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	ctx = n.leaving.begin(ctx)
 	defer n.leaving.stop()
 	if err := n.open(ctx); err != nil {
+		if n.interrupted = ctx.Err() != nil; n.interrupted {
+			return nil // it was told to end before it had started
+		}
 		return err
 	}
 	n.ready = true
@@ -103,6 +106,7 @@ type node struct {
 	agentPath      string
 	images         *image.Store // nil if the node runs none
 	ready          bool         // the node has started
+	interrupted    bool         // it was told to end before
 	publisher      *control.Publisher
 	driver         sandbox.Driver
 	serviceURL     string // of the NATS server as services see it; empty for Config.WorkloadURL
@@ -209,7 +213,7 @@ func (n *node) openWorkloads(ctx context.Context) error {
 	}
 	n.workloads, err = workload.NewManager(workload.Config{
 		Artifacts: cache, Agents: n.pool, Publisher: n.publisher, Functions: functions, Capabilities: n.driver.Capabilities(), Logger: n.log,
-		Settings: n.settings, Images: images, Store: n.state,
+		Settings: n.settings, Images: images, Store: n.state, DefaultEnvironment: n.defaultEnvironment(), Refuse: n.refuse,
 		Limits: workload.Limits{
 			Workloads: s.NodeLimits.MaxWorkloads, TotalBytes: s.NodeLimits.MaxTotalBytes, WorkloadBytes: s.NodeLimits.MaxWorkloadBytes,
 		},
@@ -241,8 +245,8 @@ func (n *node) openControl(seen *claims.Seen) error {
 		OS: c.OS, Arch: c.Arch, Sandbox: c.Level, Types: n.types(),
 		Limits: c.Limits, LimitsOf: func(s workload.Spec) sandbox.Limits { return n.settings(s).Limits },
 		Network:      c.Network && !c.HostNetwork,
-		DenySubjects: s.DenyTriggerSubjects, DefaultEnvironment: n.defaultEnvironment(),
-		LameDuck: n.lameDuck,
+		DenySubjects: s.DenyTriggerSubjects,
+		LameDuck:     n.lameDuck,
 		Verifier: &claims.Verifier{
 			Node: n.id, ValidIssuers: s.ValidIssuers, RequireBound: s.BoundClaims(),
 			AllowUnverified: s.AllowUnverifiedArtifacts, Seen: seen,

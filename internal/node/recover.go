@@ -53,6 +53,7 @@ func (n *node) ran(level nex.SandboxLevel) bool {
 // recover takes over what an earlier process of the node has left running, removes what of it nobody needs any
 // more, and lets its workloads go on.
 func (n *node) recover(ctx context.Context, host *linkhost.Host) {
+	ctx = context.WithoutCancel(ctx) // what was begun here half would lose workloads
 	running := n.workloads.Restore(ctx, n.records)
 	if n.images != nil {
 		n.images.Evict()
@@ -68,8 +69,8 @@ func (n *node) recover(ctx context.Context, host *linkhost.Host) {
 }
 
 // leave reports whether the workloads outlive the node: because that is wanted, or because the node could not
-// start, which is no reason to end what an earlier process has left running.
-func (n *node) leave() bool { return !n.ready || n.cfg.KeepWorkloads }
+// start, which is no reason to end what an earlier process has left running; that it was told to end is one.
+func (n *node) leave() bool { return n.cfg.KeepWorkloads || !n.ready && !n.interrupted }
 
 // orLeave ends a part of the node, or leaves to the next process what workloads need of it.
 func (n *node) orLeave(end, leave func()) {

@@ -93,7 +93,7 @@ func (f files) readFile(path, id string) (r Record, damage, err error) {
 		return Record{}, nil, fmt.Errorf("read the node's state: %w", err)
 	}
 	r, err = decode(data, id, f.seal)
-	if newer := (*newerError)(nil); errors.As(err, &newer) {
+	if newer := (*newerError)(nil); errors.As(err, &newer) || errors.Is(err, errSealed) {
 		return Record{}, nil, fmt.Errorf("the state of workload %s in %s cannot be used: %w", id, path, err)
 	}
 	return r, err, nil

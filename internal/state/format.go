@@ -41,7 +41,7 @@ func (e *newerError) Error() string {
 }
 
 // errSealed is that a specification cannot be opened.
-var errSealed = errors.New("its specification was not sealed with this node's key")
+var errSealed = errors.New("its specification was not sealed with this node's key: put the key back into the data directory, or forget the workload with nex node state rm")
 
 // Key derives the key that seals specifications from a secret of the node, such as the seed of its nkey.
 // The secret must be as hard to guess as a key.
@@ -126,6 +126,9 @@ func decode(data []byte, id string, seal cipher.AEAD) (Record, error) {
 	}
 	if seal == nil {
 		return s.Record, nil
+	}
+	if len(s.Sealed) == 0 {
+		return Record{}, errors.New("its specification is missing")
 	}
 	var err error
 	if s.Spec, err = seal.Open(nil, nil, s.Sealed, []byte(id)); err != nil {

@@ -82,8 +82,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"no version":      {file(0, `{}`), "w1", key, "it is of version 0 of the format, which there never was"},
 		"no object":       {file(1, `[]`), "w1", key, "its record is malformed (json: cannot unmarshal array into Go value of type state.stored)"},
 		"another id":      {whole, "w2", key, `it is the record of another workload, "w1"`},
-		"another key":     {whole, "w1", state.Key([]byte("another")), "its specification was not sealed with this node's key"},
-		"nothing sealed":  {file(1, `{"id":"w1"}`), "w1", key, "its specification was not sealed with this node's key"},
+		"another key":     {whole, "w1", state.Key([]byte("another")), "its specification was not sealed with this node's key: put the key back into the data directory, or forget the workload with nex node state rm"},
+		"nothing sealed":  {file(1, `{"id":"w1"}`), "w1", key, "its specification is missing"},
 	} {
 		if _, err := state.Decode(tt.data, tt.id, tt.key); err == nil || err.Error() != tt.want {
 			t.Errorf("%s: error = %v\nwant %s", name, err, tt.want)

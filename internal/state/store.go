@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -120,8 +119,8 @@ func (s *Store) Delete(id string) error {
 // Load reads all records, in the order in which their workloads were accepted, and what is damaged. A
 // record whose current file is damaged and whose previous one is whole is the previous one; that is
 // logged. What is damaged is moved to the directory damaged, and told of once. Leftovers of interrupted
-// writes are removed. The error is that the directory cannot be read, or that a record is of a newer
-// version of the format; nothing has been changed then.
+// writes are removed. The error is that the directory cannot be read, that a record is of a newer
+// version of the format, or that it was sealed with another key; nothing has been changed then.
 //
 // Load is for the start: no other method may be called meanwhile.
 func (s *Store) Load() ([]Record, []Damaged, error) {
@@ -143,8 +142,8 @@ func (s *Store) Load() ([]Record, []Damaged, error) {
 		s.log.Warn("the node's state could not be tidied up", "error", err)
 	}
 	for _, r := range records {
-		_, err := os.Lstat(s.previous(r.ID))
-		s.setOnDisk(r.ID, errors.Is(err, fs.ErrNotExist))
+		_, damage, err := s.readFile(s.previous(r.ID), r.ID)
+		s.setOnDisk(r.ID, err != nil || damage != nil) // then the next Put keeps this version
 	}
 	slices.SortStableFunc(records, func(a, b Record) int {
 		return cmp.Or(a.Accepted.Compare(b.Accepted), cmp.Compare(a.ID, b.ID))

@@ -67,6 +67,39 @@ func (w *Workload) openFunction() error {
 	return nil
 }
 
+// opened is the function's part that outlives its agents; nil before openFunction.
+func (w *Workload) opened() Function {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.function
+}
+
+// errNotOpened is what an agent gets that asks before its function is connected again.
+var errNotOpened = hostapi.Errorf(hostapi.CodeInternal, "the function is not connected yet: try again")
+
+// addFunctionEvents adds what the agent of a function tells, which runs what has the digest.
+func (w *Workload) addFunctionEvents(e *linkhost.Events, digest string) {
+	e.Host = func(ctx context.Context, r hostapi.Request) (hostapi.Response, error) {
+		if f := w.opened(); f != nil {
+			return f.Host(ctx, r)
+		}
+		return hostapi.Response{}, errNotOpened
+	}
+	e.Usage = func(u agentlink.Usage) {
+		if f := w.opened(); f != nil {
+			f.Memory(u.MemoryBytes)
+		}
+	}
+	if w.spec.Type == nex.TypeWasm {
+		e.Compiled = func(from io.Reader, _ int64) error {
+			if f := w.opened(); f != nil {
+				return f.KeepCompiled(digest, from)
+			}
+			return errNotOpened
+		}
+	}
+}
+
 func (w *Workload) closeFunction() {
 	if w.function != nil {
 		w.function.Close()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 
 	nex "github.com/nex-engine/nex"
@@ -28,6 +29,10 @@ func (noStore) Delete(string) error          { return nil }
 type kept struct {
 	Spec  Spec  `json:"spec"`
 	Bytes int64 `json:"bytes,omitempty"` // of the artifact, if its size is known
+	// Exit is how the program has ended, if that is not yet seen to.
+	Exit *nex.Exit `json:"exit,omitempty"`
+	// NodeStops says that a workload stops because its node does.
+	NodeStops bool `json:"node_stops,omitempty"`
 }
 
 // record is what there is to keep of the workload now.
@@ -35,12 +40,12 @@ func (w *Workload) record() (state.Record, error) {
 	w.m.mu.Lock()
 	bytes := w.bytes
 	w.m.mu.Unlock()
-	spec, err := json.Marshal(kept{Spec: w.spec, Bytes: bytes})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	spec, err := json.Marshal(kept{Spec: w.spec, Bytes: bytes, Exit: w.unseen, NodeStops: w.nodeStops})
 	if err != nil {
 		return state.Record{}, fmt.Errorf("encode workload: %w", err)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	s := w.status
 	return state.Record{
 		ID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type, Restart: w.policy(),
@@ -51,6 +56,8 @@ func (w *Workload) record() (state.Record, error) {
 
 // keep records the workload as it is now.
 func (w *Workload) keep(durable bool) error {
+	w.keeping.Lock() // a later record must not be replaced by an earlier one
+	defer w.keeping.Unlock()
 	r, err := w.record()
 	if err == nil {
 		err = w.m.cfg.Store.Put(r, durable)
@@ -64,52 +71,43 @@ func (w *Workload) keep(durable bool) error {
 	return nex.Errorf(nex.CodeInternal, "workload %s cannot be recorded: %v", w.spec.Name, err)
 }
 
-// keepAccepted begins to record a workload that was accepted, so that it will not be forgotten once it is
-// said to run. That goes on beside its start; accepted waits for it.
-func (w *Workload) keepAccepted() {
-	recorded := make(chan error, 1)
-	w.recorded = recorded
-	go func() { recorded <- w.keep(true) }()
-}
-
-// accepted returns once the workload is recorded, or why it cannot be.
-func (w *Workload) accepted() error {
-	if w.recorded == nil {
-		return nil
-	}
-	err := <-w.recorded
-	w.recorded = nil
-	return err
-}
-
 // keepAgent records which agent is about to run what has the digest: from here on the next node process finds it.
-func (w *Workload) keepAgent(id, digest string) error {
-	if err := w.accepted(); err != nil {
-		return err
-	}
+// The record gets to the disk beside the start, for which durable waits: what is said to run is not forgotten.
+func (w *Workload) keepAgent(id, digest string) (durable func() error, err error) {
 	w.mu.Lock()
-	w.agentID, w.status.Digest = id, digest
+	w.agentID, w.unseen, w.status.Digest = id, nil, digest
+	w.mu.Unlock()
+	if err := w.keep(false); err != nil {
+		return nil, err
+	}
+	recorded := make(chan error, 1)
+	go func() { recorded <- w.keep(true) }()
+	return sync.OnceValue(func() error { return <-recorded }), nil
+}
+
+// keepExit records how the program has ended, before its agent is told that this is known.
+func (w *Workload) keepExit(e nex.Exit) error {
+	w.mu.Lock()
+	w.unseen = &e
 	w.mu.Unlock()
 	return w.keep(false)
 }
 
-func (w *Workload) setAgent(id string) {
+// noAgent notes that no agent runs the workload any more.
+func (w *Workload) noAgent() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.agentID = id
+	w.agentID, w.unseen = "", nil
 }
 
 // keepState records a change of state, as well as that can be done: what runs goes on without.
 func (w *Workload) keepState(to nex.State) {
 	switch to {
-	case nex.StateStarting: // see keepAccepted
-		return
 	case nex.StateRestarting:
-		w.setAgent("")
+		w.noAgent()
 	case nex.StateStopped, nex.StateFailed, nex.StateCompleted: // see forgetRecord
 		return
 	}
-	_ = w.accepted() // or it would be written after this
 	if err := w.keep(to == nex.StateStopping); err != nil {
 		w.m.cfg.Logger.Error("change of a workload's state is not recorded", "workload", w.spec.Name, "id", w.spec.ID, "state", to, "error", err)
 	}
@@ -118,8 +116,7 @@ func (w *Workload) keepState(to nex.State) {
 // forgetRecord ends what is kept of a workload that has ended, unless it was the end of the node that has
 // ended it, after which it is to start again.
 func (w *Workload) forgetRecord(final nex.State) {
-	_ = w.accepted() // or it would be written after it was deleted
-	w.setAgent("")
+	w.noAgent()
 	var err error
 	if final == nex.StateStopped && w.startsWithNode() {
 		err = w.keep(true)

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"cmp"
+	"context"
 	"slices"
 
 	nex "github.com/nex-engine/nex"
@@ -30,6 +31,21 @@ func (m *Manager) Configured() []Spec {
 		}
 	}
 	return specs
+}
+
+// GoesOn waits until it is known what becomes of a workload that was restored, and reports whether it goes on.
+func (m *Manager) GoesOn(ctx context.Context, id string) bool {
+	m.mu.Lock()
+	w := m.workloads[id]
+	m.mu.Unlock()
+	if w == nil {
+		return false
+	}
+	select {
+	case <-w.moved:
+	case <-ctx.Done():
+	}
+	return !w.Status().State.Ended()
 }
 
 // Active is the number of workloads that have not ended.

@@ -36,7 +36,7 @@ type Agents interface {
 type Publisher interface {
 	Event(namespace string, t nex.EventType, data any)
 	Log(namespace, workload string, r nex.LogRecord)
-	// Flushed calls f, from another goroutine, once what was told before has left this process.
+	// Flushed calls f, from another goroutine, once what was told before can no longer be lost with this process.
 	Flushed(f func())
 }
 
@@ -64,6 +64,10 @@ type Config struct {
 	Images    Images
 	// Settings says what the sandbox of a workload is to be like; nil means nothing in particular.
 	Settings func(Spec) sandbox.Settings
+	// DefaultEnvironment is what programs are told besides, where their own environment does not say it.
+	DefaultEnvironment map[string]string
+	// Refuse says why a workload of an earlier node process cannot run here as it was asked for; nil if all can.
+	Refuse func(Spec) error
 	// Capabilities are those of the sandboxes of the Agents.
 	Capabilities sandbox.Capabilities
 	Limits       Limits
@@ -188,6 +192,9 @@ func (m *Manager) Stop(ctx context.Context, namespace, id, name, issuer string, 
 	case <-w.done:
 	case <-ctx.Done():
 		return nex.Errorf(nex.CodeTimeout, "workload %s is still stopping: %v", id, context.Cause(ctx))
+	}
+	if !w.Status().State.Ended() {
+		return nex.Errorf(nex.CodeLameDuck, "the node is leaving its workloads to its next process: try again in a moment")
 	}
 	m.forget(id)
 	if !first {

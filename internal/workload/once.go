@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	nex "github.com/nex-engine/nex"
@@ -25,6 +24,7 @@ type outcome struct {
 	what   string        // what ran: the program, the function
 	suffix string        // added to the reason
 	left   bool          // it goes on: the node has left it
+	early  bool          // no agent was told to start the program
 }
 
 func (o outcome) reason() string {
@@ -48,17 +48,22 @@ func (o outcome) again(p nex.RestartPolicy) bool {
 // once runs the program from its artifact to its end. When it returns nothing of the run is left, unless the
 // node has left it.
 func (w *Workload) once() outcome {
+	if refuse := w.m.cfg.Refuse; refuse != nil && w.adopted != nil { // others were asked about before
+		if err := refuse(w.spec); err != nil {
+			return outcome{err: err, early: true}
+		}
+	}
 	g, err := w.fetch()
 	if err != nil {
-		return outcome{err: err}
+		return outcome{err: err, early: true}
 	}
 	defer g.release()
 	if err := w.openFunction(); err != nil {
-		return outcome{err: err}
+		return outcome{err: err, early: true}
 	}
 	agent, err := w.lease(g.rootfs())
 	if err != nil {
-		return outcome{err: err}
+		return outcome{err: err, early: true}
 	}
 	end := w.runOn(agent, g)
 	if !end.left {
@@ -70,13 +75,15 @@ func (w *Workload) once() outcome {
 // runOn runs the program on an agent.
 func (w *Workload) runOn(agent *pool.Agent, g goods) outcome {
 	in, err := w.stage(g, agent)
-	if err == nil {
-		err = w.keepAgent(agent.ID, g.digest)
-	}
 	if err != nil {
-		return outcome{err: err}
+		return outcome{err: err, early: true}
 	}
-	return w.supervise(agent, in, g)
+	durable, err := w.keepAgent(agent.ID, g.digest)
+	if err != nil {
+		return outcome{err: err, early: true}
+	}
+	defer func() { _ = durable() }() // lest it be written after what follows
+	return w.supervise(agent, in, g, durable)
 }
 
 // lease takes an agent whose sandbox is what the workload needs.
@@ -102,29 +109,30 @@ func (w *Workload) newRun(digest string) run {
 	r.events = linkhost.Events{
 		Logs:  w.logs,
 		Heard: w.m.cfg.Publisher.Flushed,
-		Exited: func(e nex.Exit) {
+		Exited: func(e nex.Exit) (recorded bool) {
+			if w.m.leaving() {
+				return false // the next process hears it
+			}
+			err := w.keepExit(e)
 			select {
 			case r.exited <- e:
 			default: // an agent that says it twice is not heard twice
 			}
+			return err == nil
 		},
 	}
-	if f := w.function; f != nil {
-		r.events.Host = f.Host
-		r.events.Usage = func(u agentlink.Usage) { f.Memory(u.MemoryBytes) }
-	}
-	if w.spec.Type == nex.TypeWasm {
-		r.events.Compiled = func(from io.Reader, _ int64) error { return w.function.KeepCompiled(digest, from) }
+	if w.spec.Type.Function() {
+		w.addFunctionEvents(&r.events, digest)
 	}
 	return r
 }
 
 // supervise starts the program on the agent and waits for its end, or for a request to stop it.
-func (w *Workload) supervise(agent *pool.Agent, in staged, g goods) outcome {
+func (w *Workload) supervise(agent *pool.Agent, in staged, g goods, durable func() error) outcome {
 	run := w.newRun(g.digest)
 	deploy := agentlink.Deploy{
 		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
-		Path: in.artifact, Digest: g.digest, Argv: w.spec.Argv, Environment: w.spec.Environment, Image: g.run,
+		Path: in.artifact, Digest: g.digest, Argv: w.spec.Argv, Environment: w.environment(), Image: g.run,
 	}
 	if w.function != nil {
 		settings := w.function.Settings()
@@ -138,6 +146,9 @@ func (w *Workload) supervise(agent *pool.Agent, in staged, g goods) outcome {
 			return outcome{exit: exit}
 		}
 		return outcome{err: err}
+	}
+	if err := durable(); err != nil {
+		return outcome{err: err, early: true}
 	}
 	if w.function != nil {
 		if err := w.function.Attach(agent.Link, g.digest); err != nil {
@@ -179,7 +190,14 @@ func (w *Workload) await(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 	case <-w.ctx.Done():
 		return w.undeploy(agent, exited)
 	case <-w.m.left:
-		return w.leave()
+		select {
+		case exit := <-exited:
+			return outcome{exit: &exit}
+		case <-w.ctx.Done():
+			return w.undeploy(agent, exited)
+		default:
+			return w.leave()
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type adopted struct {
 	digest string
 	// lost is why there is no agent; nil if none was recorded.
 	lost error
+	exit *nex.Exit // how the program has ended, if that was recorded and not seen to
 	// stopping says that the earlier process was about to stop the workload.
 	stopping bool
 }
@@ -82,7 +83,11 @@ func (m *Manager) restore(r state.Record) (*Workload, error) {
 	if r.Digest != "" {
 		w.status.Digest = r.Digest
 	}
-	w.adopted = &adopted{digest: r.Digest, stopping: r.State == nex.StateStopping}
+	w.recordedLevel = r.Sandbox
+	w.adopted = &adopted{digest: r.Digest, exit: k.Exit, stopping: r.State == nex.StateStopping}
+	if w.adopted.stopping && k.NodeStops && w.policy() != nex.RestartNever {
+		w.adopted.stopping, w.agentID = false, "" // what is left of it ends, and it starts again
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.workloads[r.ID] = w
@@ -93,7 +98,8 @@ func (m *Manager) restore(r state.Record) (*Workload, error) {
 // adopt takes over the agent of a workload, if there is one any more.
 func (w *Workload) adopt(ctx context.Context) {
 	a := w.adopted
-	if w.adopted.lost = w.openFunction(); w.adopted.lost != nil {
+	if level := w.m.cfg.Capabilities.Level; w.recordedLevel != level {
+		a.lost = fmt.Errorf("it ran in a sandbox of level %s, and the node has level %s now", w.recordedLevel, level)
 		return
 	}
 	if w.spec.Type == nex.TypeOCI && w.m.cfg.Images != nil {
@@ -129,6 +135,8 @@ func (w *Workload) resume() outcome {
 	}
 	defer a.goods.release()
 	switch {
+	case a.agent == nil && a.exit != nil:
+		return outcome{exit: a.exit, what: "the " + w.kind()}
 	case a.lost != nil:
 		return outcome{err: fmt.Errorf("the %s was lost with an earlier process of the node: %w", w.kind(), a.lost)}
 	case a.agent == nil:
@@ -147,19 +155,47 @@ func (w *Workload) takeOver(a *adopted) outcome {
 	defer cancel()
 	held, err := a.agent.Return(ctx)
 	switch {
+	case err != nil && a.exit != nil: // the agent knew that this was recorded, and has ended
+		return outcome{exit: a.exit, what: "the " + w.kind()}
 	case err != nil:
 	case held.WorkloadID != w.spec.ID:
 		err = fmt.Errorf("it runs workload %s", held.WorkloadID)
-	case w.function != nil && w.ctx.Err() == nil:
-		err = w.function.Attach(a.agent.Link, a.digest)
+	case w.ctx.Err() == nil:
+		err = w.connect(a)
 	}
 	if err != nil {
 		return outcome{err: fmt.Errorf("the %s was given up, because its agent could not be taken over: %w", w.kind(), err)}
 	}
-	if w.hasRun() {
+	switch {
+	case w.ctx.Err() != nil: // it is to stop, and is not said to run before
+	case w.hasRun():
 		w.move(nex.StateRunning, "taken over from an earlier process of the node", nil)
-	} else { // the end came between the start and its record
+	default: // the end came between the start and its record
 		w.running(a.digest)
 	}
 	return w.attend(a.agent, a.run)
+}
+
+// connect connects a function whose agent is back with its triggers. What that needs may be away for longer than
+// the node was.
+func (w *Workload) connect(a *adopted) error {
+	if !w.spec.Type.Function() {
+		return nil
+	}
+	for s := (streak{policy: w.m.cfg.Restart}); ; {
+		err := w.openFunction()
+		if err == nil {
+			return w.function.Attach(a.agent.Link, a.digest)
+		}
+		select {
+		case <-w.starting.Done():
+			return err
+		case <-a.agent.Instance.Done():
+			return err
+		default:
+		}
+		wait := s.delay()
+		w.m.cfg.Logger.Warn("a function that was taken over is not connected yet", "workload", w.spec.Name, "id", w.spec.ID, "error", err, "retry_in", wait)
+		w.pause(wait)
+	}
 }

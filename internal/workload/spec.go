@@ -58,7 +58,7 @@ type Status struct {
 
 // moves are the changes of state there are.
 var moves = map[nex.State][]nex.State{
-	"":                  {nex.StateStarting, nex.StateRunning, nex.StateRestarting, nex.StateFailed, nex.StateStopping}, // of an earlier node process all but the first
+	"":                  {nex.StateStarting, nex.StateRunning, nex.StateRestarting, nex.StateCompleted, nex.StateFailed, nex.StateStopping}, // of an earlier node process all but the first
 	nex.StateStarting:   {nex.StateRunning, nex.StateFailed, nex.StateStopping},
 	nex.StateRunning:    {nex.StateRestarting, nex.StateCompleted, nex.StateFailed, nex.StateStopping},
 	nex.StateRestarting: {nex.StateRunning, nex.StateRestarting, nex.StateFailed, nex.StateStopping},

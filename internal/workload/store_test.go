@@ -1,10 +1,12 @@
 package workload_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/nextest"
+	"github.com/nex-engine/nex/internal/sandbox/fake"
 	"github.com/nex-engine/nex/internal/state"
 	"github.com/nex-engine/nex/internal/workload"
 )
@@ -271,5 +274,145 @@ func TestRestoreRefuses(t *testing.T) {
 	r.Resume()
 	if all := r.List(""); len(all) > 0 {
 		t.Errorf("workloads = %+v, want none", all)
+	}
+}
+
+// A node that is killed while it stops its workloads with itself has not stopped them for good.
+func TestKilledWhileItStops(t *testing.T) {
+	t.Parallel()
+	r, store := newKept(t)
+	var all []workload.Spec
+	asked := make(chan state.Record, len(nex.RestartPolicies))
+	for _, p := range nex.RestartPolicies {
+		s := r.spec(string(p))
+		s.Restart = p
+		r.play(s.Name, linktest.Script{Undeploy: func(*linktest.Agent, agentlink.Undeploy) agentlink.Exited {
+			rec, _ := store.of(s.ID)
+			asked <- rec
+			return agentlink.Exited{Exit: linktest.Terminated}
+		}})
+		all = append(all, s)
+	}
+	r.PoolSize = len(all)
+	r.start()
+	for _, s := range all {
+		r.deploy(s)
+	}
+	r.Close()
+	killed := newRecords()
+	for range all {
+		rec := <-asked
+		killed.byID[rec.ID] = rec
+	}
+	next := r.next(killed)
+	for _, s := range all {
+		want := nex.StateRunning
+		if s.Restart == nex.RestartNever {
+			want = nex.StateStopped
+		}
+		next.world.awaitState(t, s.ID, want, 1)
+	}
+}
+
+// Who stops a workload that the node is leaving is not told that it is stopped.
+func TestStopWhileLeaving(t *testing.T) {
+	t.Parallel()
+	r, store := newKept(t)
+	service, function := r.spec("service"), r.spec("function")
+	function.Type = nex.TypeV8
+	detaching, let := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r.functions.OnDetach = func(ctx context.Context) {
+		once.Do(func() { close(detaching) })
+		select {
+		case <-let:
+		case <-ctx.Done():
+		}
+	}
+	r.start()
+	r.deploy(service)
+	r.deploy(function)
+	left := make(chan struct{})
+	go func() {
+		r.Leave()
+		close(left)
+	}()
+	<-detaching
+	err := r.Stop(t.Context(), service.Namespace, service.ID, service.Name, service.Issuer, time.Second)
+	_, kept := store.of(service.ID)
+	if stopped := err == nil; stopped == kept {
+		t.Errorf("Stop = %v, and the workload is still recorded: %v", err, kept)
+	}
+	close(let)
+	<-left
+	for _, rec := range store.all() {
+		r.abandon(rec.AgentID)
+	}
+	r.left = true
+}
+
+// The end of a job is recorded before its agent may forget it, and an end that nobody has recorded is the agent's
+// to keep.
+func TestExitIsRecordedFirst(t *testing.T) {
+	t.Parallel()
+	r, store := newKept(t)
+	job := r.spec("job")
+	job.Restart = nex.RestartOnFailure
+	begin, heard := make(chan struct{}), make(chan error, 1)
+	r.play("job", linktest.Script{Deploy: func(a *linktest.Agent, _ agentlink.Deploy) agentlink.DeployReply {
+		go func() {
+			<-begin
+			heard <- a.Report(nex.Exit{})
+		}()
+		return agentlink.DeployReply{PID: 1}
+	}})
+	var first sync.Once
+	seen := make(chan state.Record, 1)
+	r.driver.OnDestroy = func(context.Context, *fake.Instance) error {
+		first.Do(func() {
+			rec, _ := store.of(job.ID)
+			seen <- rec
+		})
+		return nil
+	}
+	r.start()
+	r.deploy(job)
+	close(begin)
+	killed := newRecords()
+	killed.byID[job.ID] = <-seen // as if the node ended before the sandbox was removed
+	r.world.awaitState(t, job.ID, nex.StateCompleted, 1)
+	next := r.next(killed)
+	next.world.awaitState(t, job.ID, nex.StateCompleted, 1)
+	if path := next.world.path(job.ID); len(path) != 1 {
+		t.Errorf("the job went through %q, want that it is completed and nothing else", path)
+	}
+}
+
+// What a workload asks of its sandbox counts for the next node process as well.
+func TestRestoreAsksAgain(t *testing.T) {
+	t.Parallel()
+	r, store := newKept(t)
+	r.start()
+	s := r.spec("prog")
+	s.Essential = true
+	r.deploy(s)
+	killed := newRecords()
+	killed.byID = maps.Clone(store.byID)
+	next := newRig(t)
+	next.Config.Store = killed
+	var refusals atomic.Int32
+	next.Config.Refuse = func(workload.Spec) error {
+		if refusals.Add(1) > 20 { // more than the starts that a policy allows
+			return nil
+		}
+		return errors.New("this node is too weak")
+	}
+	next.Config.Restart.MaxStarts = 10
+	next.start()
+	next.Restore(t.Context(), killed.all())
+	next.Resume()
+	next.world.awaitState(t, s.ID, nex.StateRunning, 1)
+	if n := refusals.Load(); n != 21 {
+		t.Errorf("the node was asked %d times, want 21", n)
 	}
 }

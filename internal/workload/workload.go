@@ -26,8 +26,12 @@ type Workload struct {
 	starting    context.Context
 	cancelStart context.CancelFunc
 
-	adopted  *adopted     // of a workload that was restored; nil otherwise
-	recorded <-chan error // that it was accepted; belongs to run
+	moved     chan struct{} // closed with the first change of state
+	movedOnce sync.Once
+	keeping   sync.Mutex // held while the workload is recorded
+
+	adopted       *adopted         // of a workload that was restored; nil otherwise
+	recordedLevel nex.SandboxLevel // of that
 
 	bytes int64 // size of the artifact; guarded by Manager.mu
 
@@ -36,7 +40,8 @@ type Workload struct {
 
 	mu        sync.Mutex
 	status    Status
-	agentID   string // the agent that runs it, as it is recorded
+	agentID   string    // the agent that runs it, as it is recorded
+	unseen    *nex.Exit // how its program has ended, until that is seen to
 	stopping  bool
 	nodeStops bool          // it stops because the node does
 	grace     time.Duration // of the stop request
@@ -44,7 +49,7 @@ type Workload struct {
 
 func newWorkload(m *Manager, spec Spec) *Workload {
 	w := &Workload{
-		m: m, spec: spec, settled: make(chan struct{}), done: make(chan struct{}),
+		m: m, spec: spec, settled: make(chan struct{}), done: make(chan struct{}), moved: make(chan struct{}),
 		status: Status{Spec: spec, Accepted: time.Now(), Digest: spec.Digest, Sandbox: m.cfg.Capabilities.Level},
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
@@ -144,7 +149,6 @@ func (w *Workload) firstRun() outcome {
 		return w.resume()
 	}
 	w.move(nex.StateStarting, "accepted", nil)
-	w.keepAccepted()
 	return w.once()
 }
 
@@ -156,6 +160,9 @@ func (w *Workload) verdict(end *outcome, s *streak) (next nex.State, wait time.D
 	case !w.hasRun() && (w.adopted == nil || w.policy() == nex.RestartNever):
 		return nex.StateFailed, 0
 	case end.again(w.policy()):
+		if end.early && (w.hasRun() || w.adopted != nil) { // for want of what is around it: nothing says that it does not run
+			return nex.StateRestarting, s.delay()
+		}
 		wait, again := s.next(end.ran)
 		if again {
 			return nex.StateRestarting, wait
@@ -249,6 +256,7 @@ func (w *Workload) move(to nex.State, reason string, exit *nex.Exit) {
 	}
 	w.mu.Unlock()
 	w.keepState(to)
+	w.movedOnce.Do(func() { close(w.moved) })
 	w.m.cfg.Publisher.Event(w.spec.Namespace, nex.EventWorkloadState, nex.WorkloadStateChanged{
 		ID: w.spec.ID, Name: w.spec.Name, From: from, To: to, Reason: reason, Exit: exit,
 	})

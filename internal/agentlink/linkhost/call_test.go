@@ -349,7 +349,7 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	link, c := dial(t, &handler{})
 	heard := make(chan agentlink.Usage, 1)
-	e := linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) {}, Usage: func(u agentlink.Usage) { heard <- u }}
+	e := linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) bool { return true }, Usage: func(u agentlink.Usage) { heard <- u }}
 	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, e); err != nil {
 		t.Fatal(err)
 	}

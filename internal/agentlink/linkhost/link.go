@@ -66,7 +66,8 @@ type Events struct {
 	Heard func(f func())
 	// Exited is told how the workload ended. It may be told again, by an agent that does not know that it was
 	// heard.
-	Exited func(nex.Exit)
+	// It reports whether that is recorded; otherwise the agent keeps it, and tells it again.
+	Exited func(nex.Exit) (recorded bool)
 	// Usage is told what the agent of a function uses; nil for programs.
 	Usage func(agentlink.Usage)
 	// Host answers host service requests, each from a goroutine of its own; nil refuses them. It

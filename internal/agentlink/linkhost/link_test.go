@@ -51,7 +51,7 @@ func dial(t testing.TB, h *handler) (*linkhost.Link, *agentlink.Conn) {
 }
 
 // ignored is for what an agent says that a test does not look at.
-var ignored = linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) {}}
+var ignored = linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) bool { return true }}
 
 func TestHandshake(t *testing.T) {
 	t.Parallel()
@@ -242,11 +242,12 @@ func TestEventsComeInOrder(t *testing.T) {
 				said = append(said, r.Text)
 			}
 		},
-		Exited: func(e nex.Exit) {
+		Exited: func(e nex.Exit) bool {
 			said = append(said, e.String())
 			if e.Code == 2 {
 				close(done)
 			}
+			return true
 		},
 	})
 	if err != nil {
@@ -311,7 +312,7 @@ func TestMalformedMessagesAreIgnored(t *testing.T) {
 	heard := make(chan string, 1)
 	if _, err := link.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{
 		Logs:   func(r []nex.LogRecord, _ bool) { heard <- r[0].Text },
-		Exited: func(e nex.Exit) { heard <- e.String() },
+		Exited: func(e nex.Exit) bool { heard <- e.String(); return true },
 	}); err != nil {
 		t.Fatal(err)
 	}

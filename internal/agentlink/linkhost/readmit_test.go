@@ -117,9 +117,10 @@ func TestReadmit(t *testing.T) {
 				said = append(said, line)
 			}
 		},
-		Exited: func(e nex.Exit) {
+		Exited: func(e nex.Exit) bool {
 			said = append(said, e.String())
 			close(exited)
+			return true
 		},
 		Host: func(context.Context, hostapi.Request) (hostapi.Response, error) {
 			return hostapi.Response{Body: []byte("value")}, nil
@@ -428,8 +429,11 @@ func TestLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := stays.Deploy(t.Context(), agentlink.Deploy{}, linkhost.Events{
-		Logs:   func([]nex.LogRecord, bool) { t.Error("lines are told to a node that has left") },
-		Exited: func(nex.Exit) { t.Error("an exit is told to a node that has left") },
+		Logs: func([]nex.LogRecord, bool) { t.Error("lines are told to a node that has left") },
+		Exited: func(nex.Exit) bool {
+			t.Error("an exit is told to a node that has left")
+			return true
+		},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,9 @@ func (l *Link) receive(m *nats.Msg) {
 		if err != nil {
 			l.warn("ignored a malformed report of the program's end", err)
 		} else if e := l.events.Load(); e != nil {
-			e.Exited(exit)
-			_ = m.Respond(nil) // an agent that does not hear this says it again
+			if e.Exited(exit) {
+				_ = m.Respond(nil) // an agent that does not hear this says it again
+			}
 		}
 	case agentlink.UsageSubject(l.id):
 		u, err := agentlink.Decode[agentlink.Usage](m.Data)

@@ -144,7 +144,7 @@ func (a *agent) begin(ctx context.Context, d agentlink.Deploy) agentlink.DeployR
 				a.logs <- r
 			}
 		},
-		Exited: func(e nex.Exit) { a.exit <- e },
+		Exited: func(e nex.Exit) bool { a.exit <- e; return true },
 		Usage:  func(agentlink.Usage) {},
 	})
 	if err != nil {

@@ -52,7 +52,7 @@ func TestAgentComesBack(t *testing.T) {
 	for range 3 {
 		n.host.Leave()
 		n.host = open()
-		if a.link, err = n.host.Readmit(id, linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) {}}); err != nil {
+		if a.link, err = n.host.Readmit(id, linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) bool { return true }}); err != nil {
 			t.Fatal(err)
 		}
 		hello, err := a.link.Handshake(ctx)
