@@ -13,6 +13,12 @@ import (
 // ErrOrphaned means that the node has not come back in time.
 var ErrOrphaned = errors.New("the node has not come back within the orphan timeout")
 
+// ErrNodeGone means that there is nothing left of the node to come back to.
+var ErrNodeGone = errors.New("the node's directory is gone")
+
+// goneAfter is for how long the directory of the link must be gone until nobody is waited for.
+const goneAfter = 5 * time.Second
+
 // Pauses between attempts to reach a node that is away; they double, and each is shortened by up to a half so
 // that agents do not come all at once.
 const (
@@ -46,9 +52,16 @@ func (a *agent) comeBack(ctx context.Context) error {
 		return cmp.Or(context.Cause(ctx), ErrLinkLost)
 	}
 	a.cfg.Logger.Warn("the link to the node is lost; the workload goes on")
+	there := time.Now() // the directory of the link
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		if a.attach(ctx) == nil {
 			return nil
+		}
+		switch now := time.Now(); {
+		case !agentlink.Gone(a.bootstrap):
+			there = now
+		case now.Sub(there) > goneAfter:
+			return ErrNodeGone
 		}
 		timer := time.NewTimer(pause - rand.N(pause/2))
 		select {

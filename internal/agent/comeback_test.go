@@ -158,11 +158,12 @@ func (s *station) hear(records []nex.LogRecord, history bool) {
 	s.announce()
 }
 
-func (s *station) exited(e nex.Exit) {
+func (s *station) exited(e nex.Exit) (recorded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exits = append(s.exits, e)
 	s.announce()
+	return true
 }
 
 func (s *station) ask(f func()) {
@@ -402,16 +403,16 @@ func TestEndsMeanwhile(t *testing.T) {
 func TestExitIsToldAgain(t *testing.T) {
 	t.Parallel()
 	s := startStation(t)
-	told, release := make(chan struct{}), make(chan struct{})
+	told := make(chan struct{})
+	var once sync.Once
 	first := s.events
-	s.events.Exited = func(nex.Exit) {
-		close(told)
-		<-release
+	s.events.Exited = func(nex.Exit) bool {
+		once.Do(func() { close(told) })
+		return false // it could not be recorded
 	}
 	s.run(`exit 5`)
 	<-told
 	s.crash()
-	close(release)
 	s.events = first
 	if held := s.restart(); held.Exit == nil || *held.Exit != (nex.Exit{Code: 5}) {
 		t.Errorf("the agent holds %+v, want status 5", held)
@@ -588,5 +589,24 @@ func TestTerminatedWithoutNode(t *testing.T) {
 	<-s.ended
 	if left.Running() {
 		t.Errorf("process %d runs without an agent", pid)
+	}
+}
+
+// A node whose directory is removed does not come back, however long the agent might wait for it.
+func TestNodeIsGone(t *testing.T) {
+	t.Parallel()
+	s := startStation(t)
+	id := s.run("echo $$; exec sleep 1000")
+	s.crash()
+	if err := os.RemoveAll(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		t.Fatal("the agent waits for a node that is gone")
+	}
+	if id.Running() {
+		t.Error("its program goes on")
 	}
 }

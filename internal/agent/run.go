@@ -49,7 +49,7 @@ const (
 
 // Run is the life of an agent. It blocks until its workload has ended, or was stopped, nothing of it is left,
 // and a node knows. The error is nil then; it is [ErrLinkLost] if the node went away before there was a workload,
-// [ErrOrphaned] if it went away later and did not come back, and ctx's cause if ctx was cancelled, and in all
+// [ErrOrphaned] or [ErrNodeGone] if it went away later and did not come back, and ctx's cause if ctx was cancelled, and in all
 // these cases the workload was killed.
 //
 // Run changes the process: it becomes the parent of orphaned processes below it and, on linux,

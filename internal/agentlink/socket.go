@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net"
+	"os"
 	"time"
 )
 
@@ -102,4 +104,10 @@ type natsDialer struct {
 // Dial implements nats.CustomDialer.
 func (d natsDialer) Dial(string, string) (net.Conn, error) {
 	return connect(d.ctx, d.bootstrap, PurposeNATS)
+}
+
+// Gone reports whether the directory of an agent's link has been removed: no node will ever listen there again.
+func Gone(b Bootstrap) bool {
+	info, err := os.Stat(b.LinkDir)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && removed(info)
 }

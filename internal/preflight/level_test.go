@@ -30,7 +30,9 @@ func fails() preflight.Trials {
 		Limits: func() (sandbox.LimitSet, error) {
 			return sandbox.LimitSet{Memory: true, Missing: "no controller cpu: boot with it"}, nil
 		},
-		Network: func(context.Context, config.Config) error { return fmt.Errorf("%w: run the node as root", preflight.ErrNoRights) },
+		Network: func(context.Context, config.Config) error {
+			return fmt.Errorf("%w: run the node as root", preflight.ErrNoRights)
+		},
 	}
 }
 
