@@ -65,10 +65,15 @@ func start(b *testing.B) *rig {
 // startSandboxed starts a nex up whose workloads are in sandboxes. Flags come on top.
 func startSandboxed(b *testing.B, flags ...string) *rig {
 	b.Helper()
+	needSandboxes(b)
+	return newRig(b, 2, append([]string{"up", "--port", "0"}, flags...)...)
+}
+
+func needSandboxes(b *testing.B) {
+	b.Helper()
 	if !nextest.Sandboxed() {
 		b.Skip("sandboxes with a network need root")
 	}
-	return newRig(b, 2, append([]string{"up", "--port", "0"}, flags...)...)
 }
 
 // startNode starts a nex node up beside a NATS server in a process of its own.
@@ -86,9 +91,7 @@ func startNodeOf(b *testing.B, s *server) *rig {
 // startSandboxedNode is startNode with workloads in sandboxes.
 func startSandboxedNode(b *testing.B) *rig {
 	b.Helper()
-	if !nextest.Sandboxed() {
-		b.Skip("sandboxes with a network need root")
-	}
+	needSandboxes(b)
 	return newRig(b, 2, "node", "up", "--server", startServer(b).url())
 }
 

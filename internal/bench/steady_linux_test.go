@@ -35,6 +35,7 @@ const (
 
 // callSteadily calls until the benchmark ends.
 func (r *rig) callSteadily(subject string) *steadyCalls {
+	r.b.Helper()
 	s := &steadyCalls{b: r.b, nc: r.caller()}
 	end := make(chan struct{})
 	var group sync.WaitGroup
@@ -66,7 +67,7 @@ func (s *steadyCalls) call(subject string) {
 	s.calls = append(s.calls, steadyCall{sent, time.Now(), answered})
 }
 
-// awaitAnswer waits until a call is answered that is made from now on, and all before are over.
+// awaitAnswer waits until a call is answered that is made from now on, and all that were made before are over.
 func (s *steadyCalls) awaitAnswer() {
 	s.b.Helper()
 	began := time.Now()
@@ -87,9 +88,9 @@ func (s *steadyCalls) firstAnswer(after time.Time) time.Time {
 	return first
 }
 
-// answeredAfter is when the function answered again after an outage: the first call that was made after the
-// last one that was not answered.
-func (s *steadyCalls) answeredAfter(outage time.Time) time.Time {
+// answersSince is when the function answered again after an outage: the first call that was made after the last
+// one that failed.
+func (s *steadyCalls) answersSince(outage time.Time) time.Time {
 	s.mu.Lock()
 	last := outage
 	for _, c := range s.calls {
