@@ -110,7 +110,7 @@ const (
 type Sweeper interface {
 	// Sweep ends and removes the sandboxes that an earlier node process with the same data directory
 	// left behind and that were not adopted, and nothing else; it returns how many there were. Call it
-	// after Adopt and before the first Start.
+	// after Adopt. What this process starts meanwhile it spares.
 	Sweep(ctx context.Context) (int, error)
 }
 

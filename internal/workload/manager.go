@@ -94,7 +94,8 @@ type Manager struct {
 	draining  bool
 	workloads map[string]*Workload // by id, those that ended by themselves included
 	ended     []string             // their ids, in the order in which they ended
-	restored  []*Workload          // those that wait for Resume
+
+	restored []*Workload // those that wait for Resume; belongs to who calls Restore and Resume
 
 	left chan struct{} // closed by Leave
 }

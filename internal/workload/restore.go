@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,9 +35,10 @@ type adopted struct {
 	stopping bool
 }
 
-// Restore takes over the workloads that an earlier node process has recorded, with the agents that still run
-// them. It does not wait for these to come back: nothing is done with the workloads before Resume. It returns
-// how many agents were adopted. What cannot be restored is in the log, and stays recorded.
+// Restore takes over the workloads that an earlier node process has recorded. Those whose agents still run go on
+// at once, functions first, whose callers wait; it does not wait for their agents to come back. With the others
+// nothing is done before Resume. It returns how many agents were adopted. What cannot be restored is in the log,
+// and stays recorded.
 func (m *Manager) Restore(ctx context.Context, records []state.Record) (agents int) {
 	var all []*Workload
 	for _, r := range records {
@@ -47,6 +49,7 @@ func (m *Manager) Restore(ctx context.Context, records []state.Record) (agents i
 		}
 		all = append(all, w)
 	}
+	slices.SortStableFunc(all, func(a, b *Workload) int { return rank(a) - rank(b) })
 	places := make(chan struct{}, adoptAtOnce)
 	var adopting sync.WaitGroup
 	for _, w := range all {
@@ -55,17 +58,29 @@ func (m *Manager) Restore(ctx context.Context, records []state.Record) (agents i
 		}
 		places <- struct{}{}
 		adopting.Go(func() {
-			w.adopt(ctx)
-			<-places
+			defer func() { <-places }()
+			if w.adopt(ctx); w.adopted.agent != nil {
+				m.group.Go(w.run)
+			}
 		})
 	}
 	adopting.Wait()
 	for _, w := range all {
 		if w.adopted.agent != nil {
 			agents++
+		} else {
+			m.restored = append(m.restored, w)
 		}
 	}
 	return agents
+}
+
+// rank says who is adopted first.
+func rank(w *Workload) int {
+	if w.spec.Type.Function() {
+		return 0
+	}
+	return 1
 }
 
 // restore makes a workload of a record.
@@ -91,7 +106,6 @@ func (m *Manager) restore(r state.Record) (*Workload, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.workloads[r.ID] = w
-	m.restored = append(m.restored, w)
 	return w, nil
 }
 
@@ -115,11 +129,9 @@ func (w *Workload) adopt(ctx context.Context) {
 	}
 }
 
-// Resume lets the restored workloads go on: those whose agents come back as if nothing had happened, the
-// others as their restart policies say.
+// Resume lets those of the restored workloads go on that nobody runs any more, as their restart policies say. It
+// is called once what is left of their sandboxes has been removed.
 func (m *Manager) Resume() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, w := range m.restored {
 		m.group.Go(w.run)
 	}
