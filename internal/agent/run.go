@@ -82,6 +82,9 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	if err := introduce(ctx, conn, bootstrap.AgentID, nil); err != nil {
+		if isClosed(conn.Lost()) {
+			err = fmt.Errorf("%w: %w", ErrLinkLost, err)
+		}
 		return err
 	}
 	return a.run(ctx)
