@@ -57,9 +57,10 @@ func suite(t *testing.T, level nex.SandboxLevel) {
 			t.Fatalf("after fault %s\n%v\nseed %d; the faults before were\n%s", s, err, seed, history.last())
 		}
 	}
-	t.Logf("%d faults in %s; %s; %d deployed and stopped, refusals %v\n%s", len(history.steps), time.Since(began).Round(time.Second),
-		w.load, w.churn.rounds, w.churn.refused, history.summary())
+	took := time.Since(began)
 	w.churn.end()
+	t.Logf("%d faults in %s; %s; %d deployed and stopped, refusals %v\n%s", len(history.steps), took.Round(time.Second),
+		w.load, w.churn.rounds, w.churn.refused, history.summary())
 	w.finish(t)
 }
 

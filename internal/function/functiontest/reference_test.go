@@ -65,13 +65,16 @@ func (r *reference) Call(ctx context.Context, c function.Call) (function.Result,
 		defer cancel()
 		defer context.AfterFunc(r.closing, cancel)()
 	}
-	if ctx.Err() != nil && r.flaw != "begins too late" {
+	over := ctx.Done()
+	if r.flaw == "begins too late" {
+		over = nil
+	} else if ctx.Err() != nil {
 		return function.Result{}, function.Stopped(ctx)
 	}
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
-	case <-ctx.Done():
+	case <-over:
 		return function.Result{}, function.Stopped(ctx)
 	}
 	var result function.Result
