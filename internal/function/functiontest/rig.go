@@ -21,6 +21,9 @@ import (
 // wait for it.
 const patience = 60 * time.Second
 
+// loadPatience is the same for loading, which compiles: for the race detector that alone takes half a minute.
+const loadPatience = 4 * time.Minute
+
 // late is when a call that is to be stopped is too late. A runtime that needs more than StopWithin
 // says so with ErrStuck; the rest is for a machine that is busy.
 const late = 2 * function.StopWithin
@@ -72,7 +75,7 @@ func (r *rig) load(g Guest, change ...func(*function.Config)) function.Runtime {
 		c(&cfg)
 	}
 	// The ctx bounds loading alone: it is over before the first call.
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), loadPatience)
 	defer cancel()
 	rt, err := r.subject.Load(ctx, cfg)
 	if err != nil {

@@ -33,7 +33,7 @@ func config(tb testing.TB, path string, change func(*function.Config)) function.
 // load loads a function and closes it when the test ends.
 func load(tb testing.TB, path string, change func(*function.Config)) function.Runtime {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute) // compiling takes long with the race detector
 	defer cancel()
 	rt, err := wasm.Load(ctx, config(tb, path, change))
 	if err != nil {
