@@ -14,8 +14,10 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agent/runas"
 	"github.com/nex-engine/nex/internal/agentlink"
 )
 
@@ -64,13 +66,29 @@ func (a *agent) execute(d agentlink.Deploy, env []string) (work, error) {
 		stop = d.Image.StopSignal
 		problem = func(err error) string { return imageProblem(d.Image, err) }
 	}
-	p, err := a.launch(cmd, user, d.WorkloadID)
+	p, err := a.launchFree(cmd, user, d.WorkloadID)
 	if err != nil {
 		return nil, nex.Errorf(nex.CodeStartFailed, "workload %s could not be started: %s", d.Name, problem(err))
 	}
 	p.stop = stopSignal(stop)
 	a.cfg.Logger.Info("workload started", attrWorkload, d.WorkloadID, attrPID, p.tree.PID())
 	return p, nil
+}
+
+// busyPatience bounds how often it is tried to start a program that somebody still has open for writing.
+const busyPatience = 200 * time.Millisecond
+
+// launchFree is launch for a file that was written just now. Where the system is busy another thread, or a process
+// that is about to become another program, can have it open for a moment after it was closed.
+func (a *agent) launchFree(cmd *exec.Cmd, user *runas.User, workloadID string) (*program, error) {
+	for pause := time.Millisecond; ; pause *= 2 {
+		again := *cmd // one whose start has failed cannot be started again
+		p, err := a.launch(&again, user, workloadID)
+		if !errors.Is(err, syscall.ETXTBSY) || pause > busyPatience {
+			return p, err
+		}
+		time.Sleep(pause) // there is no event of it
+	}
 }
 
 // startProblem says what the kernel disliked about a program, and what to do.

@@ -142,7 +142,7 @@ func (m *Manager) removeLeftovers(ctx context.Context, keep func(id string) bool
 			continue
 		}
 		if key, err := namespaceAt(l.path); err == nil && used[key] {
-			m.log.Debug("the network of a sandbox of an earlier process is still in use", "sandbox", id)
+			m.log.Info("the network of a sandbox of an earlier process is still in use", "sandbox", id)
 			continue
 		}
 		if err := m.removeLeftover(id, l); err != nil {
