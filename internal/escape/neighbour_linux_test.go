@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,25 +17,31 @@ const (
 	slower, slow = 20, 100 * time.Millisecond
 	// longest is how long any answer may take.
 	longest = 5 * time.Second
+	// enough is how many answers a median takes.
+	enough = 25
 )
 
-// unharmed measures how fast the neighbour answers before and during an attack.
+// unharmed measures how fast the neighbour answers before and during an attack, which is repeated while
+// it was too short for that.
 func (r *rig) unharmed(t *testing.T, attack func()) {
 	t.Helper()
-	calm, err := r.latencies(make(chan struct{}), 100)
+	calm, err := r.latencies(make(chan struct{}), 100, func() {})
 	if err != nil {
 		t.Fatalf("the neighbour: %v", err)
 	}
 	over, measured := make(chan struct{}), make(chan error, 1)
 	var busy []time.Duration
+	var answers atomic.Int64
 	go func() {
 		var err error
-		busy, err = r.latencies(over, 1<<20)
+		busy, err = r.latencies(over, 1<<20, func() { answers.Add(1) })
 		measured <- err
 	}()
 	func() {
 		defer close(over)
-		attack()
+		for attack(); answers.Load() < enough && len(measured) == 0 && !t.Failed(); {
+			attack()
+		}
 	}()
 	if err := <-measured; err != nil {
 		t.Errorf("the neighbour, during the attack: %v", err)
@@ -46,8 +53,9 @@ func (r *rig) unharmed(t *testing.T, attack func()) {
 	}
 }
 
-// latencies asks the neighbour until it is over, or so often, and returns the times in order.
-func (r *rig) latencies(over <-chan struct{}, most int) ([]time.Duration, error) {
+// latencies asks the neighbour until it is over, or so often, tells of each answer, and returns the
+// times in order.
+func (r *rig) latencies(over <-chan struct{}, most int, answered func()) ([]time.Duration, error) {
 	var times []time.Duration
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -57,6 +65,7 @@ func (r *rig) latencies(over <-chan struct{}, most int) ([]time.Duration, error)
 			return nil, fmt.Errorf("no answer after %s: %w", time.Since(began), err)
 		}
 		times = append(times, time.Since(began))
+		answered()
 		select {
 		case <-over:
 			slices.Sort(times)

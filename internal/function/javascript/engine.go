@@ -223,6 +223,10 @@ func (e *engine) call(t task, w *work) outcome {
 		}
 	}
 	if !errors.Is(err, errStopped) {
+		// Requests to host services end at the same moment as the call, whose script may be told so first.
+		if err != nil && w.ctx.Err() != nil {
+			err = e.stopped(w)
+		}
 		return outcome{result: result, err: err, after: after}
 	}
 	if stopped := e.stopped(w); stopped != nil {

@@ -14,6 +14,9 @@ import (
 	"strings"
 )
 
+// child is the argument of the program that is started, which does nothing: else it would start another.
+const child = "child"
+
 var attempts int
 
 func attempt(name string, err error) {
@@ -28,6 +31,9 @@ func attempt(name string, err error) {
 func first[T any](_ T, err error) error { return err }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == child {
+		return
+	}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		if addr, ok := strings.CutPrefix(lines.Text(), "tcp/"); ok {
 			attempt("connect to "+addr, first(net.Dial("tcp", addr)))
@@ -38,7 +44,7 @@ func main() {
 	for _, dir := range []string{"/", ".", "..", "/proc", "/proc/self/fd"} {
 		attempt("list "+dir, first(os.ReadDir(dir)))
 	}
-	attempt("start a program", exec.Command("/proc/self/exe", "-h").Start())
+	attempt("start a program", exec.Command("/proc/self/exe", child).Run())
 	preopened()
 	for _, variable := range os.Environ() {
 		fmt.Println("note: variable", variable)
