@@ -93,7 +93,10 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 	if file != "" {
 		log.Info("loaded node configuration", "file", file)
 	}
+	hurry, release := secondSignal()
+	defer release()
 	return node.Run(ctx, node.Config{
+		Hurry:    hurry,
 		Settings: settings, DataDir: dir.Path(), Logger: log, Control: nc, WorkloadURL: workloadURL,
 		KeepWorkloads: c.KeepWorkloads,
 		Ready: func(f node.Facts) {

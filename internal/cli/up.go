@@ -45,7 +45,10 @@ func (c *upCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer up.close()
+	hurry, release := secondSignal()
+	defer release()
 	return node.Run(ctx, node.Config{
+		Hurry:    hurry,
 		Settings: settings, DataDir: dir.Path(), Logger: s.logger(),
 		Control: up.control, Workload: up.workload, WorkloadURL: up.server.ClientURL(),
 		Ready: func(f node.Facts) { up.ready(f) },

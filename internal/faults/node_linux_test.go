@@ -97,10 +97,13 @@ func (n *node) start() error {
 		return fmt.Errorf("start node %s: %w", n.name, err)
 	}
 	n.began(p)
-	if n.id != "" && n.id != p.Ready.NodeID {
+	switch n.id {
+	case "": // nobody else reads it before the first start
+		n.id = p.Ready.NodeID
+	case p.Ready.NodeID:
+	default:
 		return fmt.Errorf("node %s has become %s, it was %s", n.name, p.Ready.NodeID, n.id)
 	}
-	n.id = p.Ready.NodeID
 	return nil
 }
 

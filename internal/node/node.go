@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -49,6 +50,8 @@ type Config struct {
 	// KeepWorkloads leaves the workloads running when the node ends, so that the next node of this data
 	// directory takes them over; otherwise they are stopped.
 	KeepWorkloads bool
+	// Hurry is closed when the node is not to wait for workloads that it stops: they are killed. Optional.
+	Hurry <-chan struct{}
 	// Logger is required. What it is given is also published on the node's log subjects.
 	Logger *slog.Logger
 	// Ready is called once, when the node takes requests; optional.
@@ -227,7 +230,24 @@ func (n *node) openWorkloads(ctx context.Context) error {
 }
 
 // endWorkloads stops the workloads, or leaves them running.
-func (n *node) endWorkloads() { n.orLeave(n.workloads.Close, n.workloads.Leave) }
+func (n *node) endWorkloads() { n.orLeave(n.stopWorkloads, n.workloads.Leave) }
+
+// stopWorkloads stops the workloads, and kills them when that takes too long for whoever ends the node.
+func (n *node) stopWorkloads() {
+	stopped := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-n.cfg.Hurry:
+			n.log.Warn("told again to end: workloads are killed now")
+			n.workloads.Hurry()
+		case <-stopped:
+		}
+	})
+	n.workloads.Close()
+	close(stopped)
+	watch.Wait()
+}
 
 // artifactConns are the connections behind which object stores may lie, in the order of looking.
 func (n *node) artifactConns() []*nats.Conn {

@@ -3,6 +3,7 @@ package proctree
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -14,13 +15,13 @@ const (
 	environPause = time.Millisecond
 )
 
-// carries reports whether the process was started with the marker in its environment. Those whose
+// carries reports whether the process was started with one of the markers in its environment. Those whose
 // environment we may not read belong to somebody else, and we could not kill them either.
-func carries(p process, marker string) bool {
+func carries(p process, markers []string) bool {
 	for range environTries {
 		environ, changing := environment(p.pid)
 		if !changing {
-			return contains(environ, marker)
+			return contains(environ, markers)
 		}
 		time.Sleep(environPause)
 	}
@@ -72,10 +73,10 @@ func threadEnvironment(pid int) []byte {
 	return nil
 }
 
-// contains reports whether one of the zero-ended strings in list is s.
-func contains(list []byte, s string) bool {
+// contains reports whether one of the zero-ended strings in list is one of those.
+func contains(list []byte, those []string) bool {
 	for v := range bytes.SplitSeq(list, []byte{0}) {
-		if string(v) == s {
+		if slices.Contains(those, string(v)) {
 			return true
 		}
 	}

@@ -53,31 +53,39 @@ func (id Identity) running() bool {
 	return ok
 }
 
-// killScope ends the root alone: its tree ended when the process that held its job did.
-func killScope(ctx context.Context, s Scope) error {
-	if s.Root.PID == 0 {
+// kill ends the roots alone: their trees ended when the process that held their jobs did.
+func kill(ctx context.Context, scopes []Scope) error {
+	var failed []error
+	for _, s := range scopes {
+		failed = append(failed, killRoot(ctx, s.Root))
+	}
+	return errors.Join(failed...)
+}
+
+func killRoot(ctx context.Context, root Identity) error {
+	if root.PID == 0 {
 		return nil
 	}
-	h, ok := s.Root.open(openToWatch | windows.PROCESS_TERMINATE)
+	h, ok := root.open(openToWatch | windows.PROCESS_TERMINATE)
 	if !ok {
 		return nil
 	}
 	defer windows.CloseHandle(h)
 	if err := windows.TerminateProcess(h, exitKilled); err != nil {
-		return fmt.Errorf("terminate process %d: %w", s.Root.PID, err)
+		return fmt.Errorf("terminate process %d: %w", root.PID, err)
 	}
 	// The wait cannot be interrupted, so it is cut into pieces.
 	const piece = 50 // milliseconds
 	for {
 		event, err := windows.WaitForSingleObject(h, piece)
 		if err != nil {
-			return fmt.Errorf("wait for process %d: %w", s.Root.PID, err)
+			return fmt.Errorf("wait for process %d: %w", root.PID, err)
 		}
 		if event == windows.WAIT_OBJECT_0 {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("process %d is left: %w", s.Root.PID, context.Cause(ctx))
+			return fmt.Errorf("process %d is left: %w", root.PID, context.Cause(ctx))
 		}
 	}
 }

@@ -118,14 +118,15 @@ func exclusiveGroups(t table, running, fresh []process) map[int]bool {
 	return groups
 }
 
-// victims are the running processes without the root, or the root when it is alone.
+// victims are the running processes without the roots, or the roots when they are alone.
 func (k *killer) victims(running []process) []process {
-	if len(running) == 1 {
+	others := slices.DeleteFunc(slices.Clone(running), func(p process) bool {
+		return slices.ContainsFunc(k.selection.roots, func(root Identity) bool { return p.pid == root.PID && p.start == root.StartTime })
+	})
+	if len(others) == 0 {
 		return running
 	}
-	return slices.DeleteFunc(slices.Clone(running), func(p process) bool {
-		return p.pid == k.selection.root.PID && p.start == k.selection.root.StartTime
-	})
+	return others
 }
 
 func hasEnded(p process) bool {

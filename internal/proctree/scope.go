@@ -12,6 +12,6 @@ type Scope struct {
 	MarkerName, MarkerValue string
 }
 
-// Kill ends every process of the scope by force, except for the calling process and those above it,
-// and returns as [Tree.Kill] does.
-func Kill(ctx context.Context, s Scope) error { return killScope(ctx, s) }
+// Kill ends every process of the scopes by force, except for the calling process and those above it,
+// and returns as [Tree.Kill] does. Several scopes at once cost little more than one.
+func Kill(ctx context.Context, scopes ...Scope) error { return kill(ctx, scopes) }

@@ -2,12 +2,14 @@
 
 package proctree
 
+import "slices"
+
 // selection says which rows of the process table are meant.
 type selection struct {
-	root    Identity  // the zero value selects nothing; its boot is the caller's to check
-	marker  string    // NAME=value; empty selects nothing
-	adopted bool      // the descendants of this very process outside its session
-	known   []process // these, if they still run
+	roots   []Identity // zero values select nothing; their boot is the caller's to check
+	markers []string   // NAME=value
+	adopted bool       // the descendants of this very process outside its session
+	known   []process  // these, if they still run
 }
 
 // found is what a selection holds at one time.
@@ -18,13 +20,15 @@ type found struct {
 
 // of selects from t, as seen by the process with number self. It never selects self, what is above
 // it, or init. It asks carries only about processes that nothing else selects.
-func (s selection) of(t table, self int, carries func(p process, marker string) bool) found {
+func (s selection) of(t table, self int, carries func(p process, markers []string) bool) found {
 	c := collector{table: t, chosen: map[int]bool{}, barred: ancestors(t, self), children: map[int][]int{}, sessions: map[int][]int{}}
 	for pid, p := range t {
 		c.children[p.ppid] = append(c.children[p.ppid], pid)
 		c.sessions[p.session] = append(c.sessions[p.session], pid)
 	}
-	c.addRoot(s.root)
+	for _, root := range s.roots {
+		c.addRoot(root)
+	}
 	for _, p := range s.known {
 		if c.table[p.pid].start == p.start {
 			c.add(p.pid)
@@ -33,14 +37,14 @@ func (s selection) of(t table, self int, carries func(p process, marker string) 
 	if s.adopted {
 		c.addAdopted(self)
 	}
-	if s.marker != "" {
+	if len(s.markers) > 0 {
 		for pid, p := range t {
-			if !c.chosen[pid] && !c.barred[pid] && !p.ended && !p.kernel && carries(p, s.marker) {
+			if !c.chosen[pid] && !c.barred[pid] && !p.ended && !p.kernel && carries(p, s.markers) {
 				c.add(pid)
 			}
 		}
 	}
-	return c.result(s.root, self)
+	return c.result(s.roots, self)
 }
 
 // collector grows a set of processes.
@@ -98,14 +102,17 @@ func (c *collector) addAdopted(self int) {
 	}
 }
 
-func (c *collector) result(root Identity, self int) found {
+func (c *collector) result(roots []Identity, self int) found {
 	var f found
+	isRoot := func(pid int) bool {
+		return slices.ContainsFunc(roots, func(root Identity) bool { return root.PID == pid })
+	}
 	for pid := range c.chosen {
 		p := c.table[pid]
 		switch {
 		case !p.ended:
 			f.running = append(f.running, p)
-		case p.ppid == self && pid != root.PID:
+		case p.ppid == self && !isRoot(pid):
 			f.zombies = append(f.zombies, p)
 		}
 	}

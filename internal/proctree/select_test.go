@@ -53,12 +53,12 @@ func TestSelection(t *testing.T) {
 		zombies []int
 	}{
 		{name: "nothing"},
-		{name: "root", s: selection{root: root}, want: []int{200, 201, 202, 203, 204}},
-		{name: "root is gone", s: selection{root: root}, without: []int{200}, want: []int{201, 202, 203, 204}},
-		{name: "number of root is another's", s: selection{root: Identity{PID: 200, StartTime: 19}}},
-		{name: "session of root is another's", s: selection{root: Identity{PID: 200, StartTime: 24}}, without: []int{200}, want: []int{204}},
-		{name: "never itself or above", s: selection{root: Identity{PID: 90, StartTime: 5}}},
-		{name: "marker", s: selection{marker: "M=1"}, want: []int{300, 301, 302}},
+		{name: "root", s: selection{roots: []Identity{root}}, want: []int{200, 201, 202, 203, 204}},
+		{name: "root is gone", s: selection{roots: []Identity{root}}, without: []int{200}, want: []int{201, 202, 203, 204}},
+		{name: "number of root is another's", s: selection{roots: []Identity{{PID: 200, StartTime: 19}}}},
+		{name: "session of root is another's", s: selection{roots: []Identity{{PID: 200, StartTime: 24}}}, without: []int{200}, want: []int{204}},
+		{name: "never itself or above", s: selection{roots: []Identity{{PID: 90, StartTime: 5}}}},
+		{name: "marker", s: selection{markers: []string{"M=0", "M=1"}}, want: []int{300, 301, 302}},
 		{name: "adopted", s: selection{adopted: true}, want: []int{200, 201, 202, 203, 204, 400, 402}, zombies: []int{401}},
 		{name: "known", s: selection{known: []process{{pid: 402, start: 41}, {pid: 300, start: 29}}}, want: []int{402}},
 	} {
@@ -68,8 +68,8 @@ func TestSelection(t *testing.T) {
 			for _, pid := range c.without {
 				delete(tab, pid)
 			}
-			got := c.s.of(tab, 100, func(p process, marker string) bool {
-				return marker == "M=1" && slices.Contains(marked, p.pid)
+			got := c.s.of(tab, 100, func(p process, markers []string) bool {
+				return slices.Contains(markers, "M=1") && slices.Contains(marked, p.pid)
 			})
 			if pids := sorted(got.running); !slices.Equal(pids, c.want) {
 				t.Errorf("running = %v, want %v", pids, c.want)

@@ -55,6 +55,6 @@ func reapOrphans(root Identity) {
 	if err != nil {
 		return // the next death is another occasion
 	}
-	never := func(process, string) bool { return false }
-	reap(selection{root: root, adopted: true}.of(t, os.Getpid(), never).zombies)
+	never := func(process, []string) bool { return false }
+	reap(selection{roots: []Identity{root}, adopted: true}.of(t, os.Getpid(), never).zombies)
 }

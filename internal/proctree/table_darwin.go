@@ -3,6 +3,7 @@ package proctree
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,9 +51,9 @@ func convert(k *unix.KinfoProc) process {
 	return p
 }
 
-// carries reports whether the process was started with the marker in its environment. The system
+// carries reports whether the process was started with one of the markers in its environment. The system
 // does not show the environment of somebody else's process, nor that of its own programs.
-func carries(p process, marker string) bool {
+func carries(p process, markers []string) bool {
 	// The arguments' count, the program's path, the arguments and the environment, each ended by
 	// a zero byte. An argument that looks like the marker counts as well: telling them apart is not
 	// worth a parser of an undocumented format.
@@ -61,7 +62,7 @@ func carries(p process, marker string) bool {
 		return false
 	}
 	for v := range bytes.SplitSeq(b, []byte{0}) {
-		if string(v) == marker {
+		if slices.Contains(markers, string(v)) {
 			return true
 		}
 	}

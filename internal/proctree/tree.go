@@ -27,7 +27,7 @@ type Tree struct {
 
 type options struct {
 	outlive bool
-	marker  string
+	marker  []string // NAME=value: none, or one
 	start   func(*exec.Cmd) error
 }
 
@@ -42,7 +42,7 @@ func Outlive() Option { return func(o *options) { o.outlive = true } }
 // started, holds the variable with that value. The caller puts it into cmd.Env. Choose a value that
 // is unique on the machine. It has no effect on windows.
 func Marked(name, value string) Option {
-	return func(o *options) { o.marker = marker(name, value) }
+	return func(o *options) { o.marker = []string{marker(name, value)} }
 }
 
 func marker(name, value string) string { return name + "=" + value }

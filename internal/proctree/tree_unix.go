@@ -69,7 +69,7 @@ func (t *Tree) kill(ctx context.Context) error {
 	t.mu.Lock()
 	known := t.unkilled
 	t.mu.Unlock()
-	k := newKiller(selection{root: t.root, marker: t.options.marker, adopted: isSubreaper(), known: known})
+	k := newKiller(selection{roots: []Identity{t.root}, markers: t.options.marker, adopted: isSubreaper(), known: known})
 	err := k.run(ctx)
 	t.mu.Lock()
 	t.unkilled = k.selection.known
@@ -77,21 +77,21 @@ func (t *Tree) kill(ctx context.Context) error {
 	return err
 }
 
-func killScope(ctx context.Context, s Scope) error {
-	sel := selection{root: s.Root}
-	if s.MarkerName != "" {
-		sel.marker = marker(s.MarkerName, s.MarkerValue)
+func kill(ctx context.Context, scopes []Scope) error {
+	var s selection
+	boot, err := bootID()
+	if err != nil {
+		return err
 	}
-	if s.Root.BootID != "" {
-		boot, err := bootID()
-		if err != nil {
-			return err
+	for _, scope := range scopes {
+		if scope.MarkerName != "" {
+			s.markers = append(s.markers, marker(scope.MarkerName, scope.MarkerValue))
 		}
-		if boot != s.Root.BootID {
-			sel.root = Identity{} // the machine was restarted: nobody of it can be left
+		if scope.Root.BootID == "" || scope.Root.BootID == boot { // else nobody of it can be left
+			s.roots = append(s.roots, scope.Root)
 		}
 	}
-	return newKiller(sel).run(ctx)
+	return newKiller(s).run(ctx)
 }
 
 func signalName(state *os.ProcessState) string {

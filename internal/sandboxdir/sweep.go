@@ -26,14 +26,30 @@ func Sweep(ctx context.Context, dir, marker string, owned *Owned, log *slog.Logg
 	if err != nil {
 		return 0, fmt.Errorf("look for left sandboxes: %w", err)
 	}
+	var left []string
+	var scopes []proctree.Scope
+	for _, e := range entries {
+		if e.IsDir() && validID(e.Name()) && !owned.Has(e.Name()) {
+			left = append(left, filepath.Join(dir, e.Name()))
+			scopes = append(scopes, scopesOf(left[len(left)-1], marker, log)...)
+		}
+	}
+	if len(left) == 0 {
+		return 0, nil
+	}
+	together := kill(ctx, scopes)
 	swept := 0
 	var failed []error
-	for _, e := range entries {
-		if !e.IsDir() || !validID(e.Name()) || owned.Has(e.Name()) {
-			continue // no sandbox, or one that is not left
+	for _, path := range left {
+		err := together
+		if err != nil { // one that cannot be ended is no reason to keep the others
+			err = kill(ctx, scopesOf(path, marker, log))
 		}
-		if err := sweep(ctx, filepath.Join(dir, e.Name()), marker, log); err != nil {
-			failed = append(failed, fmt.Errorf("sweep sandbox %s: %w", e.Name(), err))
+		if err == nil { // else who still runs writes to the directory
+			err = Remove(path)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("sweep sandbox %s: %w", filepath.Base(path), err))
 			continue
 		}
 		swept++
@@ -41,13 +57,18 @@ func Sweep(ctx context.Context, dir, marker string, owned *Owned, log *slog.Logg
 	return swept, errors.Join(failed...)
 }
 
-// sweepTimeout is how long the processes of one sandbox may take to end: those that cannot be ended must not
-// use up the time for the others.
+// sweepTimeout is how long the processes of one sandbox, or at first those of all, may take to end: those that
+// cannot be ended must not use up the time for the others.
 const sweepTimeout = 5 * time.Second
 
-func sweep(ctx context.Context, path, marker string, log *slog.Logger) error {
+func kill(ctx context.Context, scopes []proctree.Scope) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
+	return proctree.Kill(ctx, scopes...)
+}
+
+// scopesOf are the processes of the sandbox with the directory.
+func scopesOf(path, marker string, log *slog.Logger) []proctree.Scope {
 	id := filepath.Base(path)
 	// The node can have been killed before it wrote the record; then the marker is all there is.
 	scopes := []proctree.Scope{{MarkerName: marker, MarkerValue: id}}
@@ -59,12 +80,5 @@ func sweep(ctx context.Context, path, marker string, log *slog.Logger) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the record of a left sandbox cannot be read", "agent", id, "error", err)
 	}
-	var failed []error
-	for _, s := range scopes {
-		failed = append(failed, proctree.Kill(ctx, s))
-	}
-	if err := errors.Join(failed...); err != nil {
-		return err // who still runs writes to the directory
-	}
-	return Remove(path)
+	return scopes
 }

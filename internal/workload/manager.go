@@ -97,7 +97,8 @@ type Manager struct {
 
 	restored []*Workload // those that wait for Resume; belongs to who calls Restore and Resume
 
-	left chan struct{} // closed by Leave
+	left    chan struct{} // closed by Leave
+	hurried chan struct{} // closed by Hurry
 }
 
 // NewManager makes a Manager; it does nothing until Deploy.
@@ -112,7 +113,7 @@ func NewManager(cfg Config) (*Manager, error) {
 	if cfg.Store == nil {
 		cfg.Store = noStore{}
 	}
-	return &Manager{cfg: cfg, workloads: make(map[string]*Workload), left: make(chan struct{})}, nil
+	return &Manager{cfg: cfg, workloads: make(map[string]*Workload), left: make(chan struct{}), hurried: make(chan struct{})}, nil
 }
 
 // Deploy starts a workload. It returns once the workload runs, or with state starting when that
@@ -220,6 +221,13 @@ func (m *Manager) Close() {
 	}
 	m.group.Wait()
 }
+
+// Hurry kills the workloads that are being stopped, and those that will be, rather than wait until their grace
+// periods are over. It may be called once.
+func (m *Manager) Hurry() { close(m.hurried) }
+
+// errHurried is why a program is killed at once.
+var errHurried = errors.New("the node was told again to end")
 
 // noteEnded is called by a workload when it has ended. One that was stopped is forgotten at once.
 func (m *Manager) noteEnded(w *Workload, final nex.State) {

@@ -216,6 +216,8 @@ func (w *Workload) undeploy(agent *pool.Agent, exited <-chan nex.Exit) outcome {
 		select {
 		case <-agent.Instance.Done():
 			return fmt.Errorf("the agent %s", agent.Instance.Exit())
+		case <-w.m.hurried:
+			return errHurried
 		case <-ctx.Done():
 			return nil
 		}

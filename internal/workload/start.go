@@ -48,6 +48,8 @@ func (w *Workload) giveUp(ctx context.Context, agent *pool.Agent) error {
 			toStop, late = nil, time.After(grace)
 		case <-late:
 			return errors.New("the workload was to stop meanwhile")
+		case <-w.m.hurried:
+			return errHurried
 		case <-agent.Instance.Done():
 			return fmt.Errorf("the agent %s", agent.Instance.Exit())
 		case <-ctx.Done():

@@ -131,9 +131,9 @@ func (i *instance) killAll(ctx context.Context) error {
 	err := i.group.Kill(ctx)
 	kernel := i.identity()
 	if kernel.PID == 0 || kernel.Running() {
-		err = errors.Join(err,
-			proctree.Kill(ctx, proctree.Scope{Root: kernel}),
-			proctree.Kill(ctx, proctree.Scope{Root: i.runsc, MarkerName: AgentIDVariable, MarkerValue: i.id}))
+		err = errors.Join(err, proctree.Kill(ctx,
+			proctree.Scope{Root: kernel},
+			proctree.Scope{Root: i.runsc, MarkerName: AgentIDVariable, MarkerValue: i.id}))
 	}
 	return err
 }
