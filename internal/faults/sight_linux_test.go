@@ -24,9 +24,15 @@ type sight struct {
 	marks     map[string]int             // processes on the machine by their mark; those in sandboxes cannot be seen
 }
 
-// look asks everybody.
-func (w *world) look(ctx context.Context) (sight, error) {
-	s := sight{known: map[string]nex.MachineInfo{}, on: map[string]*node{}}
+// look asks everybody, the nodes last: of what has just happened to a process they have heard by then.
+func (w *world) look(ctx context.Context) (s sight, err error) {
+	if s.answering, err = w.instances(); err != nil {
+		return s, err
+	}
+	if s.marks, err = marks(); err != nil {
+		return s, err
+	}
+	s.known, s.on = map[string]nex.MachineInfo{}, map[string]*node{}
 	for _, n := range w.nodes {
 		info, err := w.client.Info(ctx, n.id)
 		if err != nil {
@@ -36,12 +42,7 @@ func (w *world) look(ctx context.Context) (sight, error) {
 			s.known[m.ID], s.on[m.ID] = m, n
 		}
 	}
-	var err error
-	if s.answering, err = w.instances(); err != nil {
-		return s, err
-	}
-	s.marks, err = marks()
-	return s, err
+	return s, nil
 }
 
 // Who is there answers soon; who has not by then is looked for again.
