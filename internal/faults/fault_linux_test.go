@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/nextest"
 )
 
 // fault is something that goes wrong.
@@ -37,9 +39,9 @@ const (
 
 // faults is all that goes wrong.
 var faults = []fault{
-	{name: "agent killed", ends: oneOf, level: nex.SandboxNone, inject: killOne(isAgent)},
+	{name: "agent killed", ends: oneOf, level: nex.SandboxNone, inject: killSandbox(isAgent)},
 	{name: "agent stopped", ends: oneOf, level: nex.SandboxNone, inject: haltOne(isAgent)},
-	{name: "sandbox killed", ends: oneOf, level: nex.SandboxGVisor, inject: killOne(isKernel)},
+	{name: "sandbox killed", ends: oneOf, level: nex.SandboxGVisor, inject: killSandbox(isKernel)},
 	{name: "sandbox stopped", ends: oneOf, level: nex.SandboxGVisor, inject: haltOne(isKernel)},
 	{name: "file server of a sandbox killed", ends: oneOf, level: nex.SandboxGVisor, inject: killOne(isGofer)},
 	{name: "service crashed", ends: oneOf, inject: exit("1")},
@@ -127,6 +129,26 @@ func killOne(kind func(args []string) bool) func(*world, *step) (func() error, e
 		}
 		s.note = fmt.Sprintf("process %d", pid)
 		return nil, syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// killSandbox kills a process with which its sandbox ends, and waits until the node has seen that: what it says
+// of the workload before is of no use.
+func killSandbox(kind func(args []string) bool) func(*world, *step) (func() error, error) {
+	return func(_ *world, s *step) (func() error, error) {
+		pid, err := choose(s, s.node.processes(kind))
+		if err != nil {
+			return nil, err
+		}
+		id := s.node.sandboxOf(pid)
+		s.note = fmt.Sprintf("process %d of sandbox %s", pid, id)
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			return nil, err
+		}
+		if !nextest.Poll(func() bool { return !slices.Contains(s.node.sandboxes(), id) }) {
+			return nil, fmt.Errorf("sandbox %s, of which process %d was killed, does not go", id, pid)
+		}
+		return nil, nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,21 @@ func (n *node) processes(kind func(args []string) bool) []int {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// sandboxOf is the id of the sandbox that a process belongs to; empty if it belongs to none.
+func (n *node) sandboxOf(pid int) string {
+	var text []byte
+	for _, name := range []string{"environ", "cmdline"} {
+		content, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), name)) // if it has ended it belongs to none
+		text = append(text, content...)
+	}
+	for _, id := range n.sandboxes() {
+		if bytes.Contains(text, []byte(id)) {
+			return id
+		}
+	}
+	return ""
 }
 
 // killProcess ends a process, if it is still there.
