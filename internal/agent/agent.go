@@ -19,6 +19,7 @@ type agent struct {
 	id        string
 	bootstrap agentlink.Bootstrap
 	up        *uplink
+	waker     *agentlink.Waker // nil: the node cannot wake the agent; belongs to keep
 
 	deploys chan deployment
 	stops   chan time.Duration // grace periods

@@ -19,11 +19,15 @@ var ErrNodeGone = errors.New("the node's directory is gone")
 // goneAfter is for how long the directory of the link must be gone until nobody is waited for.
 const goneAfter = 5 * time.Second
 
-// Pauses between attempts to reach a node that is away; they double, and each is shortened by up to a half so
+// Pauses before attempts to reach a node that is away; they double, and each is shortened by up to a half so
 // that agents do not come all at once.
 const (
 	firstPause = 25 * time.Millisecond
 	lastPause  = 500 * time.Millisecond
+	// An agent that the node can wake tries by itself only lest it was not told: what a hundred sandboxes do in
+	// vain keeps the machine from starting their node.
+	firstPauseWoken = 250 * time.Millisecond
+	lastPauseWoken  = 2 * time.Second
 )
 
 // keep stays with the link until ctx ends. When it is lost, an agent that has a workload comes back to its node,
@@ -53,7 +57,18 @@ func (a *agent) comeBack(ctx context.Context) error {
 	}
 	a.cfg.Logger.Warn("the link to the node is lost; the workload goes on")
 	there := time.Now() // the directory of the link
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	first, last := firstPause, lastPause
+	if a.waker != nil {
+		first, last = firstPauseWoken, lastPauseWoken
+	}
+	for pause := first; ; pause = min(2*pause, last) {
+		told, err := a.rest(ctx, pause-rand.N(pause/2))
+		if err != nil {
+			return err
+		}
+		if told { // if it fails all the same, it will not be long
+			pause = first
+		}
 		if a.attach(ctx) == nil {
 			return nil
 		}
@@ -63,13 +78,33 @@ func (a *agent) comeBack(ctx context.Context) error {
 		case now.Sub(there) > goneAfter:
 			return ErrNodeGone
 		}
-		timer := time.NewTimer(pause - rand.N(pause/2))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+	}
+}
+
+// rest waits before an attempt, until the node tells it that it is there if it does. The error is ctx's cause.
+func (a *agent) rest(ctx context.Context, pause time.Duration) (told bool, err error) {
+	if a.waker != nil {
+		if told, err = a.waker.Wait(ctx, pause); err == nil {
+			return told, context.Cause(ctx)
 		}
+		a.cfg.Logger.Warn("the node cannot wake this agent", attrError, err)
+		a.closeWaker()
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// closeWaker gives up to be woken.
+func (a *agent) closeWaker() {
+	if a.waker != nil {
+		a.waker.Close()
+		a.waker = nil
 	}
 }
 

@@ -54,8 +54,8 @@ type station struct {
 	unheard func(func()) // holds what Events.Heard is asked; nil answers at once
 }
 
-// startStation starts an agent at its first node.
-func startStation(t *testing.T) *station {
+// startStation starts an agent at its first node, once the directory of its link is prepared.
+func startStation(t *testing.T, prepare ...func(dir string)) *station {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "nex-agent-") // shorter than that of the test
 	if err != nil {
@@ -71,6 +71,9 @@ func startStation(t *testing.T) *station {
 	s.open()
 	if s.link, err = s.host.Admit(s.id); err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range prepare {
+		f(s.link.Dir())
 	}
 	said, output, err := os.Pipe()
 	if err != nil {
@@ -565,6 +568,90 @@ func TestImpostor(t *testing.T) {
 	l.Close()
 	if held := s.restart(); held.PID != program.PID || !program.Running() {
 		t.Errorf("the agent holds %+v, want process %d", held, program.PID)
+	}
+}
+
+// An agent that is told that its node is there tries at once, as often as it is told, and does not mind when it is
+// not true.
+func TestToldToComeBack(t *testing.T) {
+	t.Parallel()
+	s := startStation(t)
+	program := s.run(`exec sleep 1000`)
+	dir := s.link.Dir()
+	s.crash()
+	for range 10 { // without a node, nor anybody else
+		if err := agentlink.Wake(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, agentlink.SocketName)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	began := time.Now()
+	const tries = 50 // by itself it would take a minute and more for so many
+	for range tries {
+		if err := agentlink.Wake(dir); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("an agent that is told tries %d times in %v", tries, took)
+	}
+	l.Close()
+	if held := s.restart(); held.PID != program.PID || !program.Running() {
+		t.Errorf("the agent holds %+v, want process %d", held, program.PID)
+	}
+}
+
+// An agent that is not told comes back all the same, and so does one that cannot be.
+func TestComesBackUntold(t *testing.T) {
+	t.Parallel()
+	remove := func(dir string) {
+		if err := os.Remove(filepath.Join(dir, agentlink.WakeName)); err != nil {
+			t.Error(err)
+		}
+	}
+	spoil := func(dir string) {
+		remove(dir)
+		if err := os.WriteFile(filepath.Join(dir, agentlink.WakeName), nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, c := range map[string]struct{ before, meanwhile func(dir string) }{
+		"not told":     {meanwhile: remove}, // the agent has it open
+		"no FIFO":      {before: remove},
+		"no such":      {before: spoil},
+		"not any more": {meanwhile: spoil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var s *station
+			if c.before != nil {
+				s = startStation(t, c.before)
+			} else {
+				s = startStation(t)
+			}
+			program := s.run(`exec sleep 1000`)
+			dir := s.link.Dir()
+			s.crash()
+			if c.meanwhile != nil {
+				c.meanwhile(dir)
+			}
+			if held := s.restart(); held.PID != program.PID || !program.Running() {
+				t.Errorf("the agent holds %+v, want process %d", held, program.PID)
+			}
+		})
 	}
 }
 

@@ -70,11 +70,15 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	a := newAgent(cfg, bootstrap, conn)
+	a.waker, _ = agentlink.OpenWaker(bootstrap) // without it all goes on, a little slower
 	defer a.closeLog()
 	defer a.up.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var keeping sync.WaitGroup
-	keeping.Go(func() { a.keep(ctx, cancel) })
+	keeping.Go(func() {
+		defer a.closeWaker()
+		a.keep(ctx, cancel)
+	})
 	defer keeping.Wait()
 	defer cancel(nil)
 	defer a.end(nex.Exit{})

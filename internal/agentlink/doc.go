@@ -21,7 +21,7 @@
 // have no network, and the node is given compiled code.
 //
 // An agent that has a workload and loses its link connects to the node that follows, by the socket alone
-// ([Redial]). Its Handshake says what it holds; then come the history of the log, what was not acknowledged
+// ([Redial]), when that has woken it ([Wake]) or after a while. Its Handshake says what it holds; then come the history of the log, what was not acknowledged
 // of it, and, if the workload has ended, an Exited.
 //
 // Calls and host service requests are binary frames, see [AppendTrigger] and [AppendHostRequest]; all

@@ -105,7 +105,9 @@ func TestCNILeftovers(t *testing.T) {
 		t.Fatalf("nothing is left:\n%s", got)
 	}
 	m, err = network.Open(t.Context(), cfg)
-	must(t, err, m.Close())
+	must(t, err)
+	wantSwept(t, m, 1)
+	must(t, m.Close())
 	if got := snapshot(t); got != clean {
 		t.Errorf("in the end there is:\n%s\nat first there was:\n%s", got, clean)
 	}

@@ -20,10 +20,10 @@ import (
 // root's, or is in a container that may not.
 var ErrRights = errors.New("cannot make networks for sandboxes")
 
-// Open makes the network of a node's sandboxes, and removes what an earlier process with the same name
-// left and no process uses. What is still used goes on as before, by the rules that its policy makes with the
-// Egress of cfg, or, if its policy is not known, with the connections that it has and no new ones; see
-// [Manager.Adopt] and [Manager.Sweep]. It waits while another node of the machine starts or ends, at most a minute. An error is
+// Open makes the network of a node's sandboxes. What an earlier process with the same name left goes on as
+// before, by the rules that its policy makes with the Egress of cfg, or, if its policy is not known, with the
+// connections that it has and no new ones; see [Manager.Adopt] and [Manager.Sweep], which removes what nobody uses:
+// that takes its time, and those who wait for their node need not wait for it. Open waits while another node of the machine starts or ends, at most a minute. An error is
 // [ErrRights] if this process may not make networks at all. The caller must Close the manager.
 func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 	cfg, err = cfg.withDefaults()
@@ -56,9 +56,6 @@ func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 		return nil, err
 	}
 	if m.left, err = m.findLeftovers(); err != nil {
-		return nil, err
-	}
-	if _, err := m.removeLeftovers(ctx, func(string) bool { return false }); err != nil {
 		return nil, err
 	}
 	if len(m.left) == 0 {
@@ -150,7 +147,7 @@ func (m *Manager) openBuiltIn(undo *unwind.Stack) error {
 	return nil
 }
 
-// subnetOfLeftovers is the one that is still in use, if it could have been chosen by itself.
+// subnetOfLeftovers is the one that there are still sandboxes of, if it could have been chosen by itself.
 func (m *Manager) subnetOfLeftovers(around taken) netip.Prefix {
 	for _, l := range m.left {
 		if !l.slot.addr.IsValid() {

@@ -167,13 +167,12 @@ func TestLeftoversEndConnections(t *testing.T) {
 	m, err := network.Open(t.Context(), network.Config{Name: "t1", Nameservers: []netip.Addr{netip.MustParseAddr(nameServer)}})
 	must(t, err)
 	defer func() { must(t, m.Close()) }()
+	wantSwept(t, m, 1)
 	idle.wantEnded(t, "idle")
 	used.wantGoesOn(t)
 	used.says(t, "used")
 	end()
-	if n, err := m.Sweep(t.Context(), func(string) bool { return false }); n != 1 || err != nil {
-		t.Errorf("sweep: %d, %v, want 1", n, err)
-	}
+	wantSwept(t, m, 1)
 	used.wantEnded(t, "used")
 }
 

@@ -123,7 +123,7 @@ func (m *Manager) Sweep(ctx context.Context, keep func(id string) bool) (int, er
 	return removed, errors.Join(err, m.hideTaken())
 }
 
-// removeLeftovers must be called with mu held, or before others know m.
+// removeLeftovers must be called with mu held.
 func (m *Manager) removeLeftovers(ctx context.Context, keep func(id string) bool) (int, error) {
 	if len(m.left) == 0 {
 		return 0, nil

@@ -104,8 +104,12 @@ func TestLeftovers(t *testing.T) {
 		Name: "t1", Nameservers: []netip.Addr{netip.MustParseAddr(nameServer)}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	must(t, err)
-	if got := snapshot(t); strings.Contains(got, "next1-idle") || !strings.Contains(got, "next1-used") {
+	if got := snapshot(t); !strings.Contains(got, "next1-idle") || !strings.Contains(got, "next1-used") {
 		t.Errorf("after a new start there is:\n%s", got)
+	}
+	wantSwept(t, m, 1)
+	if got := snapshot(t); strings.Contains(got, "next1-idle") || !strings.Contains(got, "next1-used") {
+		t.Errorf("after it was swept there is:\n%s", got)
 	}
 	if !strings.Contains(log.String(), "sandbox=used") {
 		t.Errorf("log does not name what is in use: %s", log.String())
@@ -127,20 +131,24 @@ func TestLeftovers(t *testing.T) {
 	ep := attach(t, m, "new", nex.Egress{})
 	wantReached(t, ep.Namespace(), publicAddr+":80", nodeAddr)
 
-	sweep := func(want int, keep bool) {
-		t.Helper()
-		if n, err := m.Sweep(t.Context(), func(string) bool { return keep }); n != want || err != nil {
-			t.Errorf("sweep: %d, %v, want %d", n, err, want)
-		}
-	}
-	sweep(0, false)
+	wantSwept(t, m, 0)
 	end()
-	sweep(0, true)
-	sweep(1, false)
-	sweep(0, false)
+	if n, err := m.Sweep(t.Context(), func(string) bool { return true }); n != 0 || err != nil {
+		t.Errorf("sweep of what is to be kept: %d, %v, want 0", n, err)
+	}
+	wantSwept(t, m, 1)
+	wantSwept(t, m, 0)
 	must(t, ep.Close(), m.Close())
 	if got := snapshot(t); got != clean {
 		t.Errorf("in the end there is:\n%s\nat first there was:\n%s", got, clean)
+	}
+}
+
+// wantSwept removes what nobody uses, which is that of so many sandboxes.
+func wantSwept(t *testing.T, m *network.Manager, want int) {
+	t.Helper()
+	if n, err := m.Sweep(t.Context(), func(string) bool { return false }); n != want || err != nil {
+		t.Errorf("sweep: %d, %v, want %d", n, err, want)
 	}
 }
 
@@ -274,10 +282,14 @@ func TestLeftoversThatStay(t *testing.T) {
 	for i := range 10 {
 		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("next1-s%d", i)), nil, 0o600))
 	}
-	if _, err := network.Open(t.Context(), network.Config{Name: "t1"}); err == nil || !strings.Contains(err.Error(), "stuck") {
-		t.Errorf("open with something that cannot be removed: %v", err)
+	m, err := network.Open(t.Context(), network.Config{Name: "t1"})
+	must(t, err)
+	if n, err := m.Sweep(t.Context(), func(string) bool { return false }); n != 10 || err == nil || !strings.Contains(err.Error(), "stuck") {
+		t.Errorf("sweep with something that cannot be removed: %d, %v, want 10", n, err)
 	}
 	must(t, os.RemoveAll(filepath.Dir(stuck)))
+	wantSwept(t, m, 1)
+	must(t, m.Close())
 	if got := snapshot(t); got != before {
 		t.Errorf("after all there is:\n%s\nbefore there was:\n%s", got, before)
 	}

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
@@ -50,22 +52,40 @@ func (n *node) ran(level nex.SandboxLevel) bool {
 	return slices.ContainsFunc(n.records, func(r state.Record) bool { return r.Sandbox == level && r.AgentID != "" })
 }
 
+// returnTime is how long agents have the machine for themselves to come back. It takes a fraction of that, unless
+// one of them hangs.
+const returnTime = time.Second
+
 // recover takes over what an earlier process of the node has left running, removes what of it nobody needs any
 // more, and lets its workloads go on.
 func (n *node) recover(ctx context.Context, host *linkhost.Host) {
 	ctx = context.WithoutCancel(ctx) // what was begun here half would lose workloads
 	running := n.workloads.Restore(ctx, n.records)
+	returning, cancel := context.WithTimeout(ctx, returnTime)
+	n.workloads.AwaitReturn(returning) // what follows takes processors too, and nobody misses it
+	cancel()
+	if n.workloads.Waiting() {
+		n.sweepLeft(ctx, host) // before what has been there is started again
+		n.workloads.Resume()
+	} else {
+		var sweeping sync.WaitGroup
+		sweeping.Go(func() { n.sweepLeft(ctx, host) })
+		n.onClose(sweeping.Wait)
+	}
+	if len(n.records) > 0 {
+		n.log.Info("took over the workloads of an earlier process", "workloads", len(n.records), "running", running)
+	}
+	n.records = nil
+}
+
+// sweepLeft removes what an earlier process of the node has left and was not taken over.
+func (n *node) sweepLeft(ctx context.Context, host *linkhost.Host) {
 	if n.images != nil {
 		n.images.Evict()
 	}
 	n.sweepOther(ctx)
 	n.sweep(ctx, n.driver)
 	host.Sweep()
-	n.workloads.Resume()
-	if len(n.records) > 0 {
-		n.log.Info("took over the workloads of an earlier process", "workloads", len(n.records), "running", running)
-	}
-	n.records = nil
 }
 
 // leave reports whether the workloads outlive the node: because that is wanted, or because the node could not

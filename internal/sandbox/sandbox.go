@@ -14,6 +14,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"time"
 
 	nex "github.com/nex-engine/nex"
 )
@@ -40,6 +41,8 @@ type Capabilities struct {
 	Images bool
 	// Limits says which of the bounds in Limits hold.
 	Limits LimitSet
+	// StartTimeout is how long Start may take at most; 0 means that it is a matter of moments.
+	StartTimeout time.Duration
 }
 
 // Spec says what to start.
@@ -50,8 +53,9 @@ type Spec struct {
 	// hands it to the agent alone, never by way of arguments, environment, or a file that the
 	// workload can read.
 	Bootstrap []byte
-	// LinkDir is a directory of the host with the sockets by which the agent reaches the node, and
-	// nothing else; the agent must be able to connect to them, the workload must not. Empty means that
+	// LinkDir is a directory of the host with the socket by which the agent reaches the node, and perhaps a
+	// FIFO by which the node wakes it, and nothing else; the agent must be able to connect to the one and
+	// should be able to read the other, the workload must not. Empty means that
 	// there are none.
 	LinkDir string
 	// Network gives the sandbox a network of its own; without, it has none but its loopback.

@@ -12,7 +12,7 @@ import (
 	"github.com/nex-engine/nex/internal/pool"
 )
 
-// leaseTimeout bounds how long a start waits for an agent.
+// leaseTimeout bounds how long a start waits for an agent, besides what a sandbox takes to start.
 const leaseTimeout = 10 * time.Second
 
 // outcome is how one run ended.
@@ -88,7 +88,8 @@ func (w *Workload) runOn(agent *pool.Agent, g goods) outcome {
 
 // lease takes an agent whose sandbox is what the workload needs.
 func (w *Workload) lease(rootfs string) (*pool.Agent, error) {
-	ctx, cancel := context.WithTimeoutCause(w.starting, leaseTimeout, fmt.Errorf("all others are taken, and none came up within %s", leaseTimeout))
+	within := leaseTimeout + w.m.cfg.Capabilities.StartTimeout
+	ctx, cancel := context.WithTimeoutCause(w.starting, within, fmt.Errorf("all others are taken, and none came up within %s", within))
 	defer cancel()
 	need := pool.Need{Network: !w.spec.Type.Function(), Rootfs: rootfs}
 	if w.m.cfg.Settings != nil {

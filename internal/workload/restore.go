@@ -75,6 +75,25 @@ func (m *Manager) Restore(ctx context.Context, records []state.Record) (agents i
 	return agents
 }
 
+// AwaitReturn waits until it is known of each workload whose agent Restore has adopted what becomes of it: as a rule
+// that the agent is back. It gives up when ctx ends.
+func (m *Manager) AwaitReturn(ctx context.Context) {
+	for _, w := range m.find(func(Spec) bool { return true }) {
+		if w.adopted == nil || w.adopted.agent == nil {
+			continue
+		}
+		select {
+		case <-w.moved:
+		case <-w.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Waiting reports whether there are restored workloads that wait for Resume.
+func (m *Manager) Waiting() bool { return len(m.restored) > 0 }
+
 // rank says who is adopted first.
 func rank(w *Workload) int {
 	if w.spec.Type.Function() {

@@ -108,6 +108,7 @@ func (l *Link) Bootstrap(dir string, hostNetwork bool) []byte {
 func (l *Link) Handshake(ctx context.Context) (agentlink.Handshake, error) {
 	select {
 	case h := <-l.shook:
+		l.socket.closeWaker() // an agent opens its end before it introduces itself
 		if err := l.refuses(h); err != nil {
 			return agentlink.Handshake{}, fmt.Errorf("handshake of agent %s: %w", l.id, err)
 		}

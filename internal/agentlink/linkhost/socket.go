@@ -60,11 +60,12 @@ type socket struct {
 	served  sync.WaitGroup
 
 	mu     sync.Mutex
+	waker  io.Closer // nil once the agent has opened the FIFO
 	conns  map[net.Conn]bool
 	closed bool
 }
 
-// listenSocket makes the directory, or uses the one that is there, and the socket; serve is called with each
+// listenSocket makes the directory with the FIFO, or uses the one that is there, and the socket; serve is called with each
 // connection whose token is right, in a goroutine of its own, and closes it.
 func listenSocket(dir, token string, there bool, serve func(purpose byte, conn net.Conn)) (*socket, error) {
 	s := &socket{dir: dir, token: token, serve: serve, closing: make(chan struct{}), conns: make(map[net.Conn]bool)}
@@ -76,7 +77,12 @@ func listenSocket(dir, token string, there bool, serve func(purpose byte, conn n
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, err
 		}
-		if err := s.listen(); err != nil {
+		var err error
+		if s.waker, err = agentlink.MakeWaker(dir); err == nil {
+			err = s.listen()
+		}
+		if err != nil {
+			s.closeWaker()
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
 	}
@@ -172,8 +178,19 @@ func (s *socket) leave(conn net.Conn) {
 	delete(s.conns, conn)
 }
 
+// closeWaker is called when the agent has opened the FIFO.
+func (s *socket) closeWaker() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waker != nil {
+		s.waker.Close()
+		s.waker = nil
+	}
+}
+
 // close ends all connections. It leaves the directory.
 func (s *socket) close() {
+	s.closeWaker()
 	s.mu.Lock()
 	s.closed = true
 	close(s.closing)

@@ -96,13 +96,21 @@ func (d *Driver) describe(h home, shared string, spec sandbox.Spec, e Endpoint, 
 	return s
 }
 
+// agentUser runs the agent.
+func agentUser(spec sandbox.Spec) int {
+	if spec.Network {
+		return AgentUser
+	}
+	return WorkloadUser
+}
+
 func describeProcess(spec sandbox.Spec, args []string) process {
 	dir := workDir
 	if spec.Rootfs != "" {
 		dir = "/"
 	}
 	p := process{
-		User: user{WorkloadUser, WorkloadUser},
+		User: user{agentUser(spec), agentUser(spec)},
 		Args: append([]string{agentPath}, args...),
 		Env: []string{
 			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -116,7 +124,6 @@ func describeProcess(spec sandbox.Spec, args []string) process {
 	}
 	if spec.Network {
 		c := agentCapabilities
-		p.User = user{AgentUser, AgentUser}
 		p.Capabilities = capabilities{Bounding: c, Effective: c, Inheritable: c, Permitted: c, Ambient: c}
 		p.Env = append(p.Env, fmt.Sprintf("%s=%d:%d", UserVariable, WorkloadUser, WorkloadUser))
 	}
@@ -128,10 +135,7 @@ func describeProcess(spec sandbox.Spec, args []string) process {
 
 // mounts are what a sandbox has besides its root, outer ones first.
 func (d *Driver) mounts(h home, shared string, spec sandbox.Spec) []mount {
-	uid := WorkloadUser
-	if spec.Network {
-		uid = AgentUser
-	}
+	uid := agentUser(spec)
 	var list []mount
 	if spec.Rootfs != "" {
 		list = d.imageMounts(shared, spec)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandboxdir"
@@ -167,6 +169,9 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec, args []string) (_
 		defer cancel()
 		d.logged(spec.ID, "remove control group of sandbox", i.group.Remove(ctx))
 	})
+	if err := d.giveWaker(spec); err != nil {
+		return nil, fmt.Errorf("start agent: %w", err)
+	}
 	if err := h.describe(d.describe(h, root, spec, i.endpoint, args)); err != nil {
 		return nil, err
 	}
@@ -195,6 +200,24 @@ func (d *Driver) accept(spec sandbox.Spec) error {
 	}
 	if spec.Rootfs != "" {
 		return checkImage(spec.Rootfs)
+	}
+	return nil
+}
+
+// giveWaker lets the agent, and no other user inside, use the FIFO by which the node wakes it, if there is one.
+func (d *Driver) giveWaker(spec sandbox.Spec) error {
+	if spec.LinkDir == "" {
+		return nil
+	}
+	path := filepath.Join(spec.LinkDir, agentlink.WakeName)
+	var err error
+	if d.runsc.rootless {
+		err = os.Chmod(path, 0o666) // nobody can be given anything, and inside there is no other user
+	} else {
+		err = os.Lchown(path, agentUser(spec), agentUser(spec))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("give the agent its FIFO: %w", err)
 	}
 	return nil
 }

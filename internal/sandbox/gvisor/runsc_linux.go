@@ -36,8 +36,8 @@ func (r runsc) command(h home, network bool, disk int64, args ...string) *exec.C
 		"--platform=systrap", "--network="+net,
 		// What is written goes to a file in this directory, which has no name.
 		"--overlay2="+overlay,
-		// The kernel has no rights of its own on files of the host.
-		"--directfs=false", "--host-uds=open",
+		// The kernel has no rights of its own on files of the host. There are a socket and a FIFO, in the LinkDir.
+		"--directfs=false", "--host-uds=open", "--host-fifo=open",
 		"--rootless="+strconv.FormatBool(r.rootless),
 		// Groups on the host are ours to make; this is the kind inside.
 		"--ignore-cgroups", "--in-sandbox-cgroup=v2",

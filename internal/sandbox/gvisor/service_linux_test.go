@@ -51,7 +51,7 @@ func (a *agent) said() map[string][]string {
 var (
 	// forbidden fails whatever the sandbox.
 	forbidden = []string{
-		"connect-link", "list-own", "agent-environ", "agent-memory", "agent-files", "agent-signal", "agent-trace",
+		"connect-link", "open-wake", "list-own", "agent-environ", "agent-memory", "agent-files", "agent-signal", "agent-trace",
 		"agent-user", "mount", "chroot", "raw-socket", "packet-socket", "device", "kvm", "module", "host-name",
 		"write-artifact", "remove-artifact", "change-artifact", "write-agent", "set-user-id",
 	}

@@ -67,6 +67,7 @@ var attempts = []struct {
 	do   func() error
 }{
 	{"connect-link", func() error { return first(net.Dial("unix", "/.nex/own/link/link.sock")) }},
+	{"open-wake", func() error { return first(os.OpenFile("/.nex/own/link/wake", os.O_RDONLY|syscall.O_NONBLOCK, 0)) }},
 	{"list-own", func() error { return first(os.ReadDir("/.nex/own")) }},
 	{"agent-environ", func() error { return first(os.ReadFile("/proc/1/environ")) }},
 	{"agent-memory", func() error { return first(os.Open("/proc/1/mem")) }},
