@@ -32,8 +32,8 @@ AGENT_TAGS := -tags netgo,osusergo
 AGENT_LINK-linux-amd64 := -linkmode external -extldflags -static
 AGENT_LINK-linux-arm64 := -linkmode external -extldflags "-static-libstdc++ -static-libgcc"
 
-# The program of gVisor's sandboxes runs on linux alone.
-RUNSC-linux := bin/runsc
+# The program of gVisor's sandboxes runs on linux alone, as the init of virtual machines does.
+SANDBOX-linux := bin/runsc bin/nex-init
 
 # Where programs must build: every combination, without cgo.
 SYSTEMS   := linux darwin windows
@@ -46,6 +46,12 @@ NEEDS := git:git g++:g++ /etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # What only tests need: a Rust that compiles to WebAssembly, for the functions that are written in it.
 TEST_NEEDS := rustc:rustc cargo:cargo wasm-ld:lld /usr/lib/rustlib/wasm32-wasi:libstd-rust-dev-wasm32
+
+# Virtual machines are run for real, by emulation where there is no KVM, with the kernel of Debian.
+ifeq ($(HOST),linux-amd64)
+TEST_NEEDS += qemu-system-x86_64:qemu-system-x86 e2fsck:e2fsprogs
+KERNEL     := bin/kernel/vmlinuz
+endif
 
 # Container images run in sandboxes with a network, which take root: then one is made of a Debian, and
 # debootstrap makes that.
@@ -63,15 +69,19 @@ help: ## List the targets
 	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
-build: bin/nex bin/nex-agent $(RUNSC-$(firstword $(subst -, ,$(HOST)))) ## Build bin/nex, bin/nex-agent and, on linux, bin/runsc
+build: bin/nex bin/nex-agent $(SANDBOX-$(firstword $(subst -, ,$(HOST)))) ## Build bin/nex, bin/nex-agent and, on linux, bin/runsc and bin/nex-init
 
 # The go command knows best what is up to date, so these are always handed to it.
-.PHONY: bin/nex bin/nex-agent bin/echoservice bin/echofunction.wasm
+.PHONY: bin/nex bin/nex-agent bin/nex-init bin/echoservice bin/echofunction.wasm
 bin/nex:
 	CGO_ENABLED=0 $(BUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/nex
 
 bin/nex-agent:
 	CGO_ENABLED=$(if $(AGENT_LINK-$(HOST)),1,0) $(BUILD) $(AGENT_TAGS) -ldflags '$(LDFLAGS) $(AGENT_LINK-$(HOST))' -o $@ ./cmd/nex-agent
+
+# It is unpacked into memory at each boot, so it is small.
+bin/nex-init:
+	CGO_ENABLED=0 $(BUILD) -ldflags '-s -w' -o $@ ./cmd/nex-init
 
 # Its version is pinned with the tools, so that what it requires stays out of our own go.mod.
 bin/runsc: tools/go.mod tools/go.sum
@@ -135,7 +145,7 @@ $(CROSSES): cross-%:
 # The report shows failures in full, then the skipped tests, of which each must be listed in
 # .ci/skips, and ends with the closing lines of go test itself. All events stay in bin/test.json.
 .PHONY: test
-test: deps test-deps build bin/tools/nats bin/tools/testreport $(DEBIAN) ## Run all tests, with the race detector
+test: deps test-deps build bin/tools/nats bin/tools/testreport $(DEBIAN) $(KERNEL) ## Run all tests, with the race detector
 	$(GO) test -json -race -shuffle=on -timeout $(TIMEOUT) -p $(PARALLEL) $(TESTFLAGS) $(PKGS) \
 	  | tee bin/test.json | bin/tools/testreport -skips .ci/skips
 
@@ -192,6 +202,10 @@ bin/tools/testreport:
 bin/debian.tar: scripts/debian | test-deps
 	@mkdir -p bin
 	scripts/debian $@
+
+bin/kernel/vmlinuz: scripts/kernel | test-deps
+	scripts/kernel $(@D)
+	touch $@
 
 .PHONY: deps
 deps: ## Install what is missing of the system (as root, on Debian), or say how to

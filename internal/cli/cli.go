@@ -45,6 +45,7 @@ type commands struct {
 	Logs       logsCommand       `cmd:"" help:"Print and follow the logs of workloads."`
 	Events     eventsCommand     `cmd:"" help:"Print events as they happen."`
 	Lameduck   lameduckCommand   `cmd:"" help:"Make a node take no new workloads, and end it."`
+	Rootfs     rootfsCommand     `cmd:"" help:"Build the root file system of virtual machines."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print the code that makes a shell complete nex commands."`
 }

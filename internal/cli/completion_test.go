@@ -19,7 +19,7 @@ func TestCandidates(t *testing.T) {
 		want string
 	}{
 		{"nex", ""},
-		{"nex ", "completion devrun events lameduck logs node run stop up version"},
+		{"nex ", "completion devrun events lameduck logs node rootfs run stop up version"},
 		{"nex l", "lameduck logs"},
 		{"  nex  l", "lameduck logs"},
 		{"/usr/bin/nex l", "lameduck logs"},

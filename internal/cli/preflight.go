@@ -19,12 +19,14 @@ import (
 
 type preflightCommand struct {
 	nodeFlags
-	Init  bool `help:"Write a default configuration file if there is none." xor:"write"`
-	Check bool `help:"Only check: ask nothing, write nothing." xor:"write"`
-	JSON  bool `name:"json" help:"Print JSON, and ask nothing."`
+	Init    bool `help:"Write a default configuration file if there is none." xor:"init"`
+	Get     bool `help:"Get what is missing from where the configuration says, without asking." xor:"get"`
+	Replace bool `help:"Get what is damaged anew, without asking." xor:"replace"`
+	Check   bool `help:"Only check: ask nothing, write nothing." xor:"init,get,replace"`
+	JSON    bool `name:"json" help:"Print JSON, and ask nothing."`
 }
 
-// Run checks what a node needs. It fails if a node could not start.
+// Run checks what a node needs. It fails if a node could not start, or if something could not be got.
 func (c *preflightCommand) Run(ctx context.Context, s *session) error {
 	dataDir, err := s.dataDir()
 	if err != nil {
@@ -33,16 +35,35 @@ func (c *preflightCommand) Run(ctx context.Context, s *session) error {
 	if err := c.beginConfig(ctx, s); err != nil {
 		return err
 	}
-	groups := preflight.Run(ctx, preflight.Config{
-		File: c.file(), Required: c.Config != "", NoSandbox: c.NoSandbox, DataDir: dataDir,
-		NATS: preflight.NATS{URL: s.natsURL(), Connect: s.connect, JetStream: s.JetStream},
-	})
+	look := func() ([]checklist.Group, []preflight.Offer) {
+		return preflight.Run(ctx, preflight.Config{
+			File: c.file(), Required: c.Config != "", NoSandbox: c.NoSandbox, DataDir: dataDir,
+			NATS: preflight.NATS{URL: s.natsURL(), Connect: s.connect, JetStream: s.JetStream},
+		})
+	}
+	groups, offers := look()
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
-	if c.JSON {
+	wanted, shown, err := c.choose(ctx, s, groups, offers)
+	if err != nil {
+		return err
+	}
+	failed, err := getAll(ctx, s, wanted)
+	if err != nil {
+		return err
+	}
+	if len(wanted) > 0 {
+		shown = false
+		groups, _ = look()
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+	}
+	switch {
+	case c.JSON:
 		err = s.printJSON(groups)
-	} else {
+	case !shown:
 		err = render.Preflight(s.Out, s.style(), groups)
 	}
 	if err != nil {
@@ -50,6 +71,9 @@ func (c *preflightCommand) Run(ctx context.Context, s *session) error {
 	}
 	if n := checklist.Blocking(groups); n > 0 {
 		return fmt.Errorf("a node cannot start like this: see what is marked as missing (%d)", n)
+	}
+	if failed > 0 {
+		return fmt.Errorf("of %d files %d could not be got: see above what to do, and try again", len(wanted), failed)
 	}
 	s.say("A node can start like this.")
 	return nil

@@ -79,6 +79,11 @@ type Config struct {
 	// RootfsFile and RootfsFilepath are likewise. Default "rootfs.ext4": see [Config.RootfsPath].
 	RootfsFile     string `json:"rootfs_file,omitempty"`
 	RootfsFilepath string `json:"rootfs_filepath,omitempty"`
+	// KernelModules is the directory with the modules of a kernel that does not have all built in that microVMs
+	// need, as those of distributions. Default none.
+	KernelModules string `json:"kernel_modules,omitempty"`
+	// Preflight is for nex node preflight alone.
+	Preflight Preflight `json:"preflight"`
 	// RateLimiters bound each sandbox's input and output.
 	RateLimiters RateLimiters `json:"rate_limiters"`
 	// CNI is the network of the sandboxes.
@@ -187,6 +192,29 @@ type MachineTemplate struct {
 	OpenFiles int `json:"open_files"`
 	// DiskMiB is for all that is written inside. Default 512.
 	DiskMiB int `json:"disk_mib"`
+}
+
+// Preflight is what nex node preflight does besides checking.
+type Preflight struct {
+	Downloads Downloads `json:"downloads"`
+}
+
+// Downloads say where to get what virtual machines need. Default nil, nowhere.
+type Downloads struct {
+	Kernel      *Download `json:"kernel,omitempty"`      // for [Config.KernelPath]
+	Rootfs      *Download `json:"rootfs,omitempty"`      // for [Config.RootfsPath]
+	Firecracker *Download `json:"firecracker,omitempty"` // for the first directory of bin_path
+	Jailer      *Download `json:"jailer,omitempty"`      // likewise
+}
+
+// Download is where a file lies.
+type Download struct {
+	// URL is an http, https or file URL, or a path. It may have a secret in it. Required.
+	URL string `json:"url"`
+	// SHA256 is the digest, in hex, of what lies there, as it lies there. Required.
+	SHA256 string `json:"sha256"`
+	// Member is the name of the file in the tar archive that lies there. Default none: it is no archive.
+	Member string `json:"member,omitempty"`
 }
 
 // RateLimiters bound a sandbox's input and output. Default nil, unlimited.

@@ -14,6 +14,7 @@ const required = "required"
 // groups are the words of the reference; a test sees to it that no field is missing.
 func groups() []group {
 	const services = "host_services.services."
+	const downloads = "preflight.downloads."
 	return []group{
 		{"The node", []row{
 			{"nexus", "", "name of the group of nodes that this one belongs to"},
@@ -70,6 +71,7 @@ func groups() []group {
 			{"kernel_filepath", "", "path of the kernel, instead of `kernel_file`"},
 			{"rootfs_file", "`\"rootfs.ext4\"`", "name of the root file system image in `default_resource_dir`; for microVMs only"},
 			{"rootfs_filepath", "", "path of the root file system image, instead of `rootfs_file`"},
+			{"kernel_modules", "", "directory with the modules of the kernel, as `/lib/modules/VERSION` of a distribution; none for one that has all built in"},
 			{"rate_limiters.bandwidth.size", "no limit", "bytes that a sandbox may read and write per `refill_time`; required in `bandwidth`"},
 			{"rate_limiters.bandwidth.refill_time", "no limit", "milliseconds in which they are refilled; required in `bandwidth`"},
 			{"rate_limiters.bandwidth.one_time_burst", "", "further bytes at the start, not refilled"},
@@ -78,6 +80,20 @@ func groups() []group {
 			{"rate_limiters.iops.one_time_burst", "", "further operations at the start, not refilled"},
 			{"agent_handshake_timeout_ms", "", "milliseconds from an agent's start to its handshake"},
 			{"agent_ping_timeout_ms", "", "milliseconds in which an agent must answer a ping"},
+		}},
+		{"What nex node preflight gets", []row{
+			{downloads + "kernel.url", "nowhere", "where the kernel is got from if it is missing: an `http`, `https` or `file` URL, or a path; required in `kernel`"},
+			{downloads + "kernel.sha256", required, "digest of what lies there, as it lies there, in hex; nothing else is taken"},
+			{downloads + "kernel.member", "it is no archive", "name of the file in the tar archive that lies there"},
+			{downloads + "rootfs.url", "nowhere", "as for `kernel`: the root file system image"},
+			{downloads + "rootfs.sha256", required, "as for `kernel`"},
+			{downloads + "rootfs.member", "it is no archive", "as for `kernel`"},
+			{downloads + "firecracker.url", "nowhere", "as for `kernel`: Firecracker's program, for the first directory of `bin_path`"},
+			{downloads + "firecracker.sha256", required, "as for `kernel`"},
+			{downloads + "firecracker.member", "it is no archive", "as for `kernel`"},
+			{downloads + "jailer.url", "nowhere", "as for `kernel`: Firecracker's jailer, for the first directory of `bin_path`"},
+			{downloads + "jailer.sha256", required, "as for `kernel`"},
+			{downloads + "jailer.member", "it is no archive", "as for `kernel`"},
 		}},
 		{"Network of the sandboxes", []row{
 			{"cni.bin_path", "the built-in network", "directories of CNI plugins"},

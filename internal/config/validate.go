@@ -23,6 +23,7 @@ func check(c Config) Problems {
 	v.numbers(c)
 	v.node(c)
 	v.sandbox(c)
+	v.downloads(c.Preflight.Downloads)
 	v.requests(c)
 	v.network(c)
 	v.hostServices(c.HostServices)

@@ -18,7 +18,9 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/gvisor"
+	"github.com/nex-engine/nex/internal/sandbox/microvm"
 	"github.com/nex-engine/nex/internal/sandbox/process"
+	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
 // sweepTimeout bounds the removal of what an earlier node process left.
@@ -40,7 +42,7 @@ func (n *node) openDriver(ctx context.Context) error {
 	if n.cfg.Settings.NoSandbox {
 		err = n.openProcess()
 	} else {
-		err = n.openGVisor(ctx)
+		err = n.openSandboxes(ctx)
 	}
 	if err != nil {
 		return err
@@ -71,42 +73,66 @@ func (n *node) openProcess() error {
 	return nil
 }
 
-// noMicroVM is why the strongest level is passed over.
-const noMicroVM = "this version runs no virtual machines"
+// openSandboxes takes the strongest level that works here.
+func (n *node) openSandboxes(ctx context.Context) error {
+	machines, noMicroVM := n.checkMicroVM(ctx)
+	if noMicroVM == nil {
+		return n.openMicroVM(ctx, machines)
+	}
+	cfg, noGVisor := n.checkGVisor(ctx)
+	if noGVisor != nil {
+		return fmt.Errorf("no sandbox works on this machine, and workloads run without one only when that is asked for (--no-sandbox, or no_sandbox in the configuration): microvm: %w; gvisor: %w", noMicroVM, noGVisor)
+	}
+	return n.openGVisor(ctx, cfg, noMicroVM)
+}
 
-func (n *node) openGVisor(ctx context.Context) error {
-	runsc, err := binpath.Find("runsc", n.cfg.Settings.BinPath)
+// checkGVisor reports why that level is not to be had, if it is not.
+func (n *node) checkGVisor(ctx context.Context) (gvisor.Config, error) {
+	cfg := gvisor.Config{AgentPath: n.agentPath, Dir: n.sandboxDir(gvisor.Name), Cgroups: n.groups, Logger: n.log}
+	var err error
+	if cfg.Runsc, err = binpath.Find("runsc", n.cfg.Settings.BinPath); err != nil {
+		return cfg, err
+	}
+	if n.ran(nex.SandboxGVisor) { // then it works, and what runs waits for its node
+		return cfg, nil
+	}
+	return cfg, gvisor.Check(ctx, cfg)
+}
+
+func (n *node) openGVisor(ctx context.Context, cfg gvisor.Config, noMicroVM error) error {
+	network, err := n.networkForServices(ctx)
 	if err != nil {
-		return noSandbox(err)
+		return err
 	}
-	cfg := gvisor.Config{Runsc: runsc, AgentPath: n.agentPath, Dir: n.sandboxDir(gvisor.Name), Cgroups: n.groups, Logger: n.log}
-	if !n.ran(nex.SandboxGVisor) { // or it works, and what runs waits for its node
-		if err := gvisor.Check(ctx, cfg); err != nil {
-			return noSandbox(err)
-		}
-	}
-	network, err := n.openNetwork(ctx)
-	switch {
-	case err == nil:
-		n.onClose(func() { n.orLeave(network.close, network.leave) })
-		cfg.Network, n.serviceURL = network.Network, network.natsURL
-	case errors.Is(err, errNoNetwork) && n.runs(nex.WorkloadType.Function):
-		n.log.Warn("this node runs functions only: services need a network in their sandboxes", "error", err)
-	default:
-		return fmt.Errorf("services need a network in their sandboxes: %w", err)
-	}
+	cfg.Network = network.gvisor
 	d, err := gvisor.New(cfg)
 	if err != nil {
 		return err
 	}
-	n.log.Info("workloads run in sandboxes", "level", nex.SandboxGVisor, "passed_over", map[nex.SandboxLevel]string{nex.SandboxMicroVM: noMicroVM})
+	n.log.Info("workloads run in sandboxes", "level", nex.SandboxGVisor, "passed_over", map[nex.SandboxLevel]string{nex.SandboxMicroVM: noMicroVM.Error()})
 	n.driver = d
 	return nil
 }
 
+// networkForServices opens the network of the sandboxes. It is empty if there is none and nobody needs one.
+func (n *node) networkForServices(ctx context.Context) (sandboxNetwork, error) {
+	network, err := n.openNetwork(ctx)
+	switch {
+	case err == nil:
+		n.onClose(func() { n.orLeave(network.close, network.leave) })
+		n.serviceURL = network.natsURL
+	case errors.Is(err, errNoNetwork) && n.runs(nex.WorkloadType.Function):
+		n.log.Warn("this node runs functions only: services need a network in their sandboxes", "error", err)
+	default:
+		return sandboxNetwork{}, fmt.Errorf("services need a network in their sandboxes: %w", err)
+	}
+	return network, nil
+}
+
 // sandboxNetwork is the network of the sandboxes.
 type sandboxNetwork struct {
-	gvisor.Network
+	gvisor  gvisor.Network // the same one for each driver; nil if there is none
+	microvm microvm.Network
 	natsURL string // of the server for workloads, as they reach it
 	close   func()
 	leave   func() // gives it up without ending what sandboxes have of it
@@ -114,11 +140,6 @@ type sandboxNetwork struct {
 
 // errNoNetwork is why a node that may not make networks has none.
 var errNoNetwork = errors.New("this node may not make networks")
-
-// noSandbox is the error of a machine without a level that works.
-func noSandbox(err error) error {
-	return fmt.Errorf("no sandbox works on this machine, and workloads run without one only when that is asked for (--no-sandbox, or no_sandbox in the configuration): microvm: %s; gvisor: %w", noMicroVM, err)
-}
 
 // runs reports whether the configuration accepts a type of workload.
 func (n *node) runs(is func(nex.WorkloadType) bool) bool {
@@ -182,46 +203,46 @@ func (n *node) sweep(ctx context.Context, d sandbox.Driver) bool {
 	return err == nil
 }
 
-// sweepOther does the same for the level that this node had before, if it was another one.
-func (n *node) sweepOther(ctx context.Context) {
-	if n.cfg.Settings.NoSandbox {
-		n.sweepGVisor(ctx)
-		return
-	}
-	dir := n.sandboxDir(process.Name)
-	if isEmpty(dir) {
-		return
-	}
-	d, err := process.New(process.Config{AgentPath: n.agentPath, Dir: dir, Cgroups: n.groups, Logger: n.log})
-	if err != nil {
-		n.log.Error("something of an earlier node process is left", "dir", dir, "error", err)
-		return
-	}
-	n.sweep(ctx, d)
+// markers are the variables that drivers give the processes of a sandbox, with its id.
+var markers = map[string]string{
+	process.Name: process.AgentIDVariable, gvisor.Name: gvisor.AgentIDVariable, microvm.Name: microvm.AgentIDVariable,
 }
 
-func (n *node) sweepGVisor(ctx context.Context) {
-	dir := n.sandboxDir(gvisor.Name)
-	if isEmpty(dir) {
-		return
+// sweepOther does the same for the levels that this node had before, if they were others.
+func (n *node) sweepOther(ctx context.Context) {
+	for name, marker := range markers {
+		dir := n.sandboxDir(name)
+		if name == n.driver.Capabilities().Driver || isEmpty(dir) {
+			continue
+		}
+		if err := n.sweepDir(ctx, dir, marker); err != nil {
+			n.log.Error("something of an earlier node process is left", "dir", dir, "error", err)
+		}
 	}
-	runsc, err := binpath.Find("runsc", n.cfg.Settings.BinPath)
-	if err == nil {
-		cfg := gvisor.Config{Runsc: runsc, AgentPath: n.agentPath, Dir: dir, Cgroups: n.groups, Logger: n.log}
+}
+
+// sweepDir removes the sandboxes of a driver that is not in use any more, and its directory, or the next start
+// would do all this again.
+func (n *node) sweepDir(ctx context.Context, dir, marker string) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	_, err := n.groups.Sweep(ctx) // it kills
+	swept, failed := sandboxdir.Sweep(ctx, dir, marker, nil, n.log)
+	if err = errors.Join(err, failed); err != nil {
+		return err
+	}
+	if swept > 0 {
+		n.log.Warn("removed sandboxes that an earlier node process left", "sandboxes", swept)
+	}
+	if !n.driver.Capabilities().Network { // or the driver sweeps that
 		if network, err := n.openNetwork(ctx); err == nil { // whoever may make none has left none
 			defer network.close()
-			cfg.Network = network.Network
-		}
-		var d *gvisor.Driver
-		if d, err = gvisor.New(cfg); err == nil {
-			if n.sweep(ctx, d) {
-				err = os.RemoveAll(dir) // or the next start would do all this again
+			if _, err := network.gvisor.Sweep(ctx); err != nil {
+				return err
 			}
 		}
 	}
-	if err != nil {
-		n.log.Error("something of an earlier node process is left", "dir", dir, "error", err)
-	}
+	return os.RemoveAll(dir)
 }
 
 func isEmpty(dir string) bool {

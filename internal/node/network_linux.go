@@ -14,6 +14,7 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/network"
 	"github.com/nex-engine/nex/internal/sandbox/gvisor"
+	"github.com/nex-engine/nex/internal/sandbox/microvm"
 )
 
 // openNetwork makes the network of the sandboxes, in which services reach the NATS server that they are
@@ -50,7 +51,7 @@ func (n *node) openNetwork(ctx context.Context) (sandboxNetwork, error) {
 		return sandboxNetwork{}, fmt.Errorf("there is no CNI network %q among the configurations of this machine, which cni.network_name asks for: add it, or remove the setting", name)
 	}
 	return sandboxNetwork{
-		Network: gvisor.NewNetwork(m), natsURL: n.expose(m),
+		gvisor: gvisor.NewNetwork(m), microvm: microvm.NewNetwork(m), natsURL: n.expose(m),
 		close: func() { n.closed("network of the sandboxes", m.Close()) },
 		leave: func() { n.closed("network of the sandboxes", m.Leave()) },
 	}, nil

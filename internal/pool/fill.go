@@ -150,15 +150,16 @@ func (p *Pool) retire(a *Agent) {
 
 // startFor starts one agent and waits for its handshake.
 func (p *Pool) startFor(ctx context.Context, need Need) (*Agent, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.HandshakeTimeout,
-		fmt.Errorf("the agent did not shake hands within %s", p.cfg.HandshakeTimeout))
+	caps := p.cfg.Driver.Capabilities()
+	within := p.cfg.HandshakeTimeout + caps.StartTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("the agent did not shake hands within %s", within))
 	defer cancel()
 	id := nuid.Next()
 	link, err := p.cfg.Host.Admit(id)
 	if err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
-	log, caps := p.cfg.Logger.With("agent", id), p.cfg.Driver.Capabilities()
+	log := p.cfg.Logger.With("agent", id)
 	instance, err := p.cfg.Driver.Start(ctx, sandbox.Spec{
 		ID: id, Bootstrap: link.Bootstrap(caps.LinkDir, caps.HostNetwork), LinkDir: link.Dir(),
 		Network: need.Network, Rootfs: need.Rootfs, Settings: need.Settings,

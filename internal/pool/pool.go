@@ -30,7 +30,8 @@ type Config struct {
 	Network bool
 	// Settings are what sandboxes start with.
 	Settings sandbox.Settings
-	// HandshakeTimeout bounds the time from an agent's start to its handshake; 0 means 5 s.
+	// HandshakeTimeout bounds the time from an agent's start to its handshake, besides what the driver's sandboxes
+	// take to start; 0 means 5 s.
 	HandshakeTimeout time.Duration
 	// PingTimeout bounds the check that an idle agent still answers before it is leased; 0 means
 	// 750 ms.

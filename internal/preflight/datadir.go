@@ -10,6 +10,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/datadir"
 	"github.com/nex-engine/nex/internal/preflight/checklist"
+	"github.com/nex-engine/nex/internal/preflight/diskspace"
 	"github.com/nex-engine/nex/internal/upstate"
 )
 
@@ -96,24 +97,15 @@ func private(path string) []checklist.Item {
 }
 
 func space(path, base string, minFree uint64) checklist.Item {
-	item := checklist.Item{Name: "disk-space", Path: path, Description: "at least " + size(minFree) + " of free space", Optional: true}
-	free, err := freeSpace(base)
+	item := checklist.Item{Name: "disk-space", Path: path, Description: "at least " + diskspace.Size(minFree) + " of free space", Optional: true}
+	free, err := diskspace.Free(base)
 	switch {
 	case err != nil:
 		return item.Missing(fmt.Sprintf("it is not known how much there is (%v): make sure that it is enough", cause(err)))
 	case free < minFree:
-		return item.Missing(fmt.Sprintf("there is only %s: free some, or choose another with --data-dir", size(free)))
+		return item.Missing(fmt.Sprintf("there is only %s: free some, or choose another with --data-dir", diskspace.Size(free)))
 	}
 	return item.Found()
-}
-
-// size prints bytes as people do.
-func size(bytes uint64) string {
-	const mib, gib = 1 << 20, 1 << 30
-	if bytes < gib {
-		return fmt.Sprintf("%d MiB", bytes/mib)
-	}
-	return fmt.Sprintf("%.3g GiB", float64(bytes)/gib)
 }
 
 // checkPIDFile checks that the file could be made and locked.

@@ -34,12 +34,3 @@ func lockFree(path string) (bool, error) {
 		}
 	}
 }
-
-// freeSpace is what this user may still use of the file system.
-func freeSpace(dir string) (uint64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		return 0, err
-	}
-	return s.Bavail * uint64(s.Bsize), nil
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/binpath"
@@ -13,26 +12,28 @@ import (
 	"github.com/nex-engine/nex/internal/preflight/checklist"
 )
 
-// sandboxes checks the levels of sandbox, and what holds in them.
-func sandboxes(ctx context.Context, c config.Config, file string, t Trials) []checklist.Group {
-	sandbox := GVisor(ctx, c, file, t)
-	works := slices.ContainsFunc(sandbox.Items, func(i checklist.Item) bool { return i.Name == gvisorItem && i.OK })
-	return []checklist.Group{
-		MicroVM(), sandbox, None(c.NoSandbox, file), Limits(c, t), Network(ctx, c, works, t),
+// sandboxes checks the levels of sandbox, and what holds in them. A node needs one that isolates, unless it is to
+// run without.
+func sandboxes(ctx context.Context, c config.Config, at places, t Trials) ([]checklist.Group, []Offer) {
+	machines, offers := MicroVM(ctx, c, at.file, at.dataDir, t)
+	kernels := GVisor(ctx, c, at.file, t)
+	machinesWork, kernelsWork := machines.Satisfied(microVMItem), kernels.Satisfied(gvisorItem)
+	if machinesWork {
+		kernels.AllOptional()
 	}
+	if kernelsWork || c.NoSandbox {
+		machines.AllOptional()
+	}
+	return []checklist.Group{
+		machines, kernels, None(c.NoSandbox, at.file), Limits(c, t), Network(ctx, c, machinesWork || kernelsWork, t),
+	}, offers
 }
+
+// places are where the configuration and the data of a node are.
+type places struct{ file, dataDir string }
 
 // gvisorItem is the item that says whether a sandbox of level gvisor starts.
 const gvisorItem = "gvisor"
-
-// MicroVM says that there is no such level yet.
-func MicroVM() checklist.Group {
-	g := checklist.NewGroup("Sandbox level microvm")
-	g.Add(checklist.Item{
-		Name: string(nex.SandboxMicroVM), Path: "microvm", Description: "virtual machines",
-	}.Noted("not part of this version"))
-	return g
-}
 
 // GVisor checks level gvisor by starting a sandbox. A node needs it unless it is to run without: the file
 // is the configuration that may say so.

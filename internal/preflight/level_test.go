@@ -18,6 +18,8 @@ import (
 func works() preflight.Trials {
 	return preflight.Trials{
 		GVisor:  func(context.Context, string, string) error { return nil },
+		MicroVM: func(context.Context, preflight.Machine) error { return nil },
+		KVM:     func(context.Context) error { return nil },
 		Limits:  func() (sandbox.LimitSet, error) { return sandbox.LimitSet{Memory: true, CPUs: true, PIDs: true}, nil },
 		Network: func(context.Context, config.Config) error { return nil },
 	}
@@ -27,6 +29,10 @@ func works() preflight.Trials {
 func fails() preflight.Trials {
 	return preflight.Trials{
 		GVisor: func(context.Context, string, string) error { return errors.New("seccomp is missing") },
+		MicroVM: func(context.Context, preflight.Machine) error {
+			return errors.New("the kernel is too old: get another")
+		},
+		KVM: func(context.Context) error { return errors.New("there is no /dev/kvm: switch virtualization on") },
 		Limits: func() (sandbox.LimitSet, error) {
 			return sandbox.LimitSet{Memory: true, Missing: "no controller cpu: boot with it"}, nil
 		},
@@ -93,9 +99,6 @@ func TestGVisorWithoutPrograms(t *testing.T) {
 // The levels that a node does not use are no reason for alarm, and nothing is offered.
 func TestOtherLevels(t *testing.T) {
 	t.Parallel()
-	if got := find(t, preflight.MicroVM(), "microvm"); !got.Note || got.Blocks() || got.Do != "not part of this version" {
-		t.Errorf("microvm = %+v, want a note", got)
-	}
 	finding{name: "none"}.check(t, preflight.None(true, "my.json"))
 	got := finding{"none", "works here, and is used only if my.json or --no-sandbox says so", true}.check(t, preflight.None(false, "my.json"))
 	if !got.Note {
@@ -161,7 +164,11 @@ func TestAllGreen(t *testing.T) {
 		File: filepath.Join(dir, "config.json"), Required: true, DataDir: dir, NATS: refusing, Trials: works(),
 	}
 	write(t, c.File, `{"bin_path": ["`+programs(t)+`"], "public_nats_server": {"port": 4222}}`)
-	for _, g := range preflight.Run(t.Context(), c) {
+	groups, offers := preflight.Run(t.Context(), c)
+	if len(offers) > 0 {
+		t.Errorf("offers = %+v, want none", offers)
+	}
+	for _, g := range groups {
 		for _, i := range g.Items {
 			if !i.OK && !i.Note && g.Title != "NATS" && i.Name != "disk-space" {
 				t.Errorf("%s: %+v", g.Title, i)
@@ -169,7 +176,8 @@ func TestAllGreen(t *testing.T) {
 		}
 	}
 	c.Trials = fails()
-	if got := checklist.Blocking(preflight.Run(t.Context(), c)); got != 1 {
+	groups, _ = preflight.Run(t.Context(), c)
+	if got := checklist.Blocking(groups); got != 1 {
 		t.Errorf("%d items block without a sandbox that works, want 1", got)
 	}
 }

@@ -3,8 +3,8 @@
 //
 // Checks look and try, but leave nothing behind: what they make, a sandbox, its control group and the
 // network of sandboxes, is gone when they return, and the one message that they publish reaches only
-// themselves. They print nothing; what they find is a package checklist. All
-// functions are safe for concurrent use.
+// themselves. They print nothing; what they find is a package checklist. What is missing and is to be had
+// somewhere is an [Offer], which only Get takes up. All functions are safe for concurrent use.
 package preflight
 
 import (
@@ -33,14 +33,14 @@ type Config struct {
 	Trials Trials
 }
 
-// Run makes all checks. They take as long as NATS does to answer, or until ctx ends.
+// Run makes all checks, and says what of that which is missing or damaged can be got. The checks take as long as NATS does to answer, or until ctx ends.
 // What depends on a configuration file that cannot be read is left out, and the list says so.
-func Run(ctx context.Context, c Config) []checklist.Group {
+func Run(ctx context.Context, c Config) ([]checklist.Group, []Offer) {
 	group, settings := Configuration(c.File, c.Required)
 	groups := []checklist.Group{group}
 	if settings == nil {
 		defaults := config.Default()
-		return append(groups, c.NATS.Check(ctx), DataDir(c.DataDir, defaults.PIDFilepath, MinFree), unchecked())
+		return append(groups, c.NATS.Check(ctx), DataDir(c.DataDir, defaults.PIDFilepath, MinFree), unchecked()), nil
 	}
 	settings.NoSandbox = settings.NoSandbox || c.NoSandbox
 	nats := c.NATS
@@ -50,7 +50,8 @@ func Run(ctx context.Context, c Config) []checklist.Group {
 		Programs(ctx, settings.BinPath),
 		DataDir(c.DataDir, settings.PIDFilepath, MinFree),
 	)
-	return append(groups, sandboxes(ctx, *settings, c.File, c.Trials.orReal())...)
+	levels, offers := sandboxes(ctx, *settings, places{c.File, c.DataDir}, c.Trials.orReal())
+	return append(groups, levels...), offers
 }
 
 // unchecked stands for the groups that need a configuration.

@@ -50,7 +50,7 @@ func TestRun(t *testing.T) {
 	for _, step := range steps {
 		write(t, c.File, step.content)
 		step.change()
-		groups := preflight.Run(t.Context(), c)
+		groups, _ := preflight.Run(t.Context(), c)
 		if got := checklist.Blocking(groups); got != step.blocking {
 			t.Errorf("%s: %d items block, want %d: %+v", step.name, got, step.blocking, groups)
 		}
@@ -63,7 +63,7 @@ func TestRun(t *testing.T) {
 func TestRunWithBrokenConfiguration(t *testing.T) {
 	t.Parallel()
 	dir := private(t)
-	groups := preflight.Run(t.Context(), preflight.Config{
+	groups, _ := preflight.Run(t.Context(), preflight.Config{
 		File: write(t, filepath.Join(dir, "config.json"), "{"), DataDir: dir, NATS: refusing,
 	})
 	got, want := fmt.Sprint(titles(groups)), "[Configuration NATS Data directory Programs and sandboxes]"
@@ -79,7 +79,7 @@ func TestRunWithPublicServer(t *testing.T) {
 	dir := private(t)
 	agent := writeScript(t, "nex-agent", "echo "+nex.Version)
 	file := write(t, filepath.Join(dir, "config.json"), fmt.Sprintf(`{"bin_path": [%q], "public_nats_server": {"port": 4222}}`, agent))
-	groups := preflight.Run(t.Context(), preflight.Config{File: file, DataDir: dir, NoSandbox: true, NATS: refusing, Trials: works()})
+	groups, _ := preflight.Run(t.Context(), preflight.Config{File: file, DataDir: dir, NoSandbox: true, NATS: refusing, Trials: works()})
 	if got := checklist.Blocking(groups); got != 0 {
 		t.Errorf("%d items block, want none: %+v", got, groups)
 	}

@@ -18,6 +18,10 @@ type Trials struct {
 	// GVisor starts a sandbox of level gvisor, with an agent in it, and ends it. It gets the paths of the
 	// programs.
 	GVisor func(ctx context.Context, runsc, agent string) error
+	// MicroVM tries whether virtual machines run, with those files and programs.
+	MicroVM func(ctx context.Context, m Machine) error
+	// KVM tries whether that of this machine can be used, in two seconds at most.
+	KVM func(ctx context.Context) error
 	// Limits finds out which limits hold.
 	Limits func() (sandbox.LimitSet, error)
 	// Network makes the network of sandboxes and removes it. The error is ErrNoRights if this user may not.
@@ -31,6 +35,12 @@ var ErrNoRights = errors.New("this user may not make networks")
 func (t Trials) orReal() Trials {
 	if t.GVisor == nil {
 		t.GVisor = tryGVisor
+	}
+	if t.MicroVM == nil {
+		t.MicroVM = tryMicroVM
+	}
+	if t.KVM == nil {
+		t.KVM = tryKVM
 	}
 	if t.Limits == nil {
 		t.Limits = tryLimits

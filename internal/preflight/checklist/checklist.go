@@ -2,6 +2,8 @@
 // It is plain data, without what it takes to find it.
 package checklist
 
+import "slices"
+
 // Group is what belongs together, or is looked for in the same places.
 type Group struct {
 	Title string `json:"title"`
@@ -26,6 +28,10 @@ type Item struct {
 	// Do says what is wrong and the one thing to do about it, or what there is to say of a Note. It is
 	// empty if OK.
 	Do string `json:"do,omitempty"`
+	// Damaged says that there is something at Path that cannot be what it should be.
+	Damaged bool `json:"damaged,omitempty"`
+	// Download is where it can be got if it is missing or damaged, for people; empty if nobody says where.
+	Download string `json:"download,omitempty"`
 }
 
 // Blocks reports whether the item keeps a node from starting.
@@ -64,6 +70,18 @@ func NewGroup(title string, dirs ...string) Group {
 
 // Add appends items to the group.
 func (g *Group) Add(items ...Item) { g.Items = append(g.Items, items...) }
+
+// Satisfied reports whether the group has the item of that name, and it is OK.
+func (g Group) Satisfied(name string) bool {
+	return slices.ContainsFunc(g.Items, func(i Item) bool { return i.Name == name && i.OK })
+}
+
+// AllOptional makes each item one that may be missing.
+func (g Group) AllOptional() {
+	for i := range g.Items {
+		g.Items[i].Optional = true
+	}
+}
 
 // Blocking counts the items that keep a node from starting.
 func Blocking(groups []Group) int {

@@ -25,6 +25,9 @@ type agents struct {
 
 	mu    sync.Mutex
 	built map[string]string
+
+	staging sync.Mutex
+	staged  func(id string) string // once it is known: see stagedPath
 }
 
 func (a *agents) path(t testing.TB, goos, goarch string) string {

@@ -20,8 +20,9 @@ func checkAdoptGoesOn(r *rig) {
 	if got, ok := n.log(s.id).await("said", nil, patience); !ok || got != "before" {
 		r.Errorf("the first node is told %q, want what the agent says before", got)
 	}
+	s.later(plan.Text(plan.Say, "meanwhile"))
 	n.kill()
-	s.do(plan.Text(plan.Say, "meanwhile"))
+	s.meanwhile(plan.Text(plan.Say, "meanwhile"))
 	i := s.adopt()
 	s.do(plan.Text(plan.Say, "after"))
 	for _, want := range []string{"meanwhile", "after"} {
@@ -61,12 +62,14 @@ func checkAdoptAgain(r *rig) {
 	s := r.leaveOne()
 	before := s.hello
 	second := r.startNode(orders{Adopt: []string{s.id}})
+	s.again()
 	s.do(plan.Text(plan.Say, "to the second"))
 	if _, ok := second.log(s.id).await("said", nil, patience); !ok {
 		r.Error("the second node is not told what the agent says")
 	}
+	s.later(plan.Text(plan.Say, "to the third"))
 	second.kill()
-	s.do(plan.Text(plan.Say, "to the third"))
+	s.meanwhile(plan.Text(plan.Say, "to the third"))
 	i := s.adopt()
 	if got, want := i.say("said"), "to the third"; got != want {
 		r.Errorf("the agent has said %q, want %q", got, want)
@@ -82,7 +85,8 @@ func checkAdoptAgain(r *rig) {
 
 // Many are adopted at the same time, each once, whoever tries it.
 func checkAdoptAtOnce(r *rig) {
-	const many, tries = 5, 3
+	const tries = 3
+	many := r.suite.times(5, 2)
 	n, all := r.leave(many, order{})
 	n.kill()
 	var group sync.WaitGroup
@@ -106,6 +110,7 @@ func checkAdoptAtOnce(r *rig) {
 		r.Errorf("%d adoptions have succeeded, want %d: one for each sandbox", len(adopted), many)
 	}
 	for _, s := range all {
+		s.again()
 		s.do(plan.Text(plan.Say, "still there"))
 	}
 	for _, i := range adopted {
@@ -152,9 +157,12 @@ func checkAdoptNobody(r *rig) {
 	}
 	n, all := r.leave(2, order{Plan: plan.Plan{Steps: []plan.Step{plan.Do(plan.Deaf), plan.Do(plan.Leave)}}})
 	daemons := n.daemons(r)
+	exit, die := plan.Number(plan.Exit, 0), plan.Do(plan.Die)
+	all[0].later(exit)
+	all[1].later(die)
 	n.kill()
-	all[0].die(plan.Number(plan.Exit, 0))
-	all[1].die(plan.Do(plan.Die))
+	all[0].die(exit)
+	all[1].die(die)
 	for _, s := range all {
 		if _, err := adopter.Adopt(r.ctx(), s.id, nil); !errors.Is(err, sandbox.ErrGone) {
 			r.Errorf("Adopt of one that has ended = %v, want %v", err, sandbox.ErrGone)

@@ -10,8 +10,8 @@ import (
 )
 
 func checkBootstrapIsDelivered(r *rig) {
-	// More than a pipe holds, so that it has to be written while the agent reads.
-	p := plan.Plan{Secret: strings.Repeat("s", 100_000), Steps: []plan.Step{plan.Do(plan.Look), plan.Number(plan.Exit, 5)}}
+	// About as long as an agent takes.
+	p := plan.Plan{Secret: strings.Repeat("s", 60_000), Steps: []plan.Step{plan.Do(plan.Look), plan.Number(plan.Exit, 5)}}
 	i := r.startPlan(newID(), p)
 	if got := i.end(); got.Code != 5 {
 		r.Errorf("exit = %+v, want status 5", got)

@@ -21,7 +21,7 @@ func checkNothingLeaks(r *rig) {
 	}
 	round() // the first use of things may keep some of them open
 	files, goroutines := openFiles(), runtime.NumGoroutine()
-	for range 5 {
+	for range r.suite.times(5, 2) {
 		round()
 	}
 	// A goroutine that has closed a channel may need a moment to end.

@@ -12,7 +12,7 @@ import (
 const maxLine = 64 << 10
 
 func checkLogIsBounded(r *rig) {
-	i := r.start(plan.Number(plan.Print, 5<<20), plan.Number(plan.Print, 3))
+	i := r.start(plan.Number(plan.Print, r.suite.times(5<<20, 1<<20)), plan.Number(plan.Print, 3))
 	i.end()
 	lines := i.log.all()
 	for _, l := range lines {
@@ -49,7 +49,7 @@ func last(lines []string) string {
 }
 
 func checkLogMayBeNil(r *rig) {
-	p := plan.Plan{Steps: []plan.Step{plan.Number(plan.Print, 1<<20), plan.Number(plan.Exit, 4)}}
+	p := plan.Plan{Steps: []plan.Step{plan.Number(plan.Print, r.suite.times(1<<20, 1<<18)), plan.Number(plan.Exit, 4)}}
 	i, err := r.driver.Start(r.ctx(), sandbox.Spec{ID: newID(), Bootstrap: p.Encode()})
 	if err != nil {
 		r.Fatalf("Start: %v", err)

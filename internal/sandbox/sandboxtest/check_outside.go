@@ -11,26 +11,26 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 )
 
-// The agent reaches the sockets in the directory of its link, also one that is made later.
+// The agent reaches the socket in the directory of its link, also one that has taken its place.
 func checkLinkIsReached(r *rig) {
 	dir := linkDir(r)
-	answerAt(r, filepath.Join(dir, "early.sock"), "early")
 	inside := r.driver.Capabilities().LinkDir
 	if inside == "" {
 		inside = dir
 	}
-	early, late := filepath.Join(inside, "early.sock"), filepath.Join(inside, "late.sock")
-	i := r.startLinked(dir, plan.Text(plan.Call, early), plan.Text(plan.Await, late), plan.Text(plan.Call, late), plan.Do(plan.Hang))
-	if got, want := i.say("answer"), "early"; got != want {
-		r.Errorf("the link's answer = %q, want %q", got, want)
-	}
-	// One that is seen takes connections: it is named when it listens.
-	answerAt(r, filepath.Join(dir, "later.sock"), "late")
-	if err := os.Rename(filepath.Join(dir, "later.sock"), filepath.Join(dir, "late.sock")); err != nil {
-		r.Fatal(err)
-	}
-	if got, want := i.say("answer"), "late"; got != want {
-		r.Errorf("the answer of a socket that was made later = %q, want %q", got, want)
+	answerAt(r, filepath.Join(dir, "later.sock"), func() string { return "late" })
+	answerAt(r, filepath.Join(dir, socketName), func() string {
+		if err := os.Rename(filepath.Join(dir, "later.sock"), filepath.Join(dir, socketName)); err != nil {
+			return err.Error()
+		}
+		return "early"
+	})
+	call := plan.Text(plan.Call, inside+"/"+socketName)
+	i := r.startLinked(dir, call, call, plan.Do(plan.Hang))
+	for _, want := range []string{"early", "late"} {
+		if got := i.say("answer"); got != want {
+			r.Errorf("the link's answer = %q, want %q", got, want)
+		}
 	}
 }
 
@@ -49,7 +49,7 @@ func linkDir(r *rig) string {
 }
 
 // answerAt answers each line at a unix socket until the test ends.
-func answerAt(r *rig, path, answer string) {
+func answerAt(r *rig, path string, answer func() string) {
 	r.Helper()
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -66,7 +66,7 @@ func answerAt(r *rig, path, answer string) {
 				return
 			}
 			if bufio.NewScanner(conn).Scan() {
-				fmt.Fprintln(conn, answer)
+				fmt.Fprintln(conn, answer())
 			}
 			conn.Close()
 		}

@@ -29,11 +29,12 @@ type rig struct {
 	dir    string // of the driver's state
 	agent  string
 	driver sandbox.Driver
+	agents *agents
 }
 
 func newRig(t *testing.T, s Suite, a *agents) *rig {
 	t.Helper()
-	r := &rig{T: t, suite: s, dir: filepath.Join(t.TempDir(), "state")}
+	r := &rig{T: t, suite: s, dir: filepath.Join(t.TempDir(), "state"), agents: a}
 	r.agent = a.path(t, runtime.GOOS, runtime.GOARCH)
 	r.driver = r.newDriver(r.agent)
 	// What runs inside may be another system than this one.

@@ -25,6 +25,12 @@ type Suite struct {
 	// HostProcesses says that what runs inside are processes of this machine, with the numbers and
 	// the files that they have here.
 	HostProcesses bool
+	// LinkByNode says that the link of an agent leads through the node process, so that it is cut while there is
+	// none.
+	LinkByNode bool
+	// Costly says that starts take seconds of a processor, and output time: what is only done more often, or more
+	// of, to be surer is then done less.
+	Costly bool
 	// Keeps matches, as filepath.Match does, what stays in the directory for the sandboxes to come.
 	Keeps string
 }
@@ -43,6 +49,14 @@ func Main(m *testing.M, s Suite) int {
 		return play(follow)
 	}
 	return m.Run()
+}
+
+// times is how often a check does something, or how much of it: many times, or few if it is costly.
+func (s Suite) times(many, few int) int {
+	if s.Costly {
+		return few
+	}
+	return many
 }
 
 type check struct {

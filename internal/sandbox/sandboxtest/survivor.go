@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
@@ -91,7 +92,8 @@ func (r *rig) identify(pid int) proctree.Identity {
 	return id
 }
 
-const socketName = "agent.sock"
+// socketName is that of the link: a driver may lead to no other.
+const socketName = agentlink.SocketName
 
 func (s *survivor) socketInside() string {
 	if inside := s.r.driver.Capabilities().LinkDir; inside != "" {
@@ -173,10 +175,42 @@ func (s *survivor) do(step plan.Step) {
 	}
 }
 
-// die ends the agent, and waits until nothing of the sandbox runs.
+// later and meanwhile have the agent do something while no node is there: later is called before the node is
+// killed, and meanwhile after that. Where the link is cut by that the agent has to be told before.
+func (s *survivor) later(step plan.Step) {
+	s.r.Helper()
+	if s.r.suite.LinkByNode {
+		s.do(plan.After(step))
+	}
+}
+
+func (s *survivor) meanwhile(step plan.Step) {
+	s.r.Helper()
+	if !s.r.suite.LinkByNode {
+		s.do(step)
+	}
+}
+
+// again meets the agent again when there is a node again, if its link was cut meanwhile.
+func (s *survivor) again() {
+	s.r.Helper()
+	if !s.r.suite.LinkByNode {
+		return
+	}
+	before := s.hello
+	s.conn.Close()
+	s.meet()
+	if s.hello != before {
+		s.r.Errorf("the agent is %+v, and was %+v: it was started again", s.hello, before)
+	}
+}
+
+// die is meanwhile for a step that ends the agent, and waits until nothing of the sandbox runs.
 func (s *survivor) die(step plan.Step) {
 	s.r.Helper()
-	s.order(step)
+	if !s.r.suite.LinkByNode {
+		s.order(step)
+	}
 	home := filepath.Join(s.r.dir, s.id)
 	for end := time.Now().Add(patience); s.process.PID != 0 && s.process.Running() || s.r.named(home); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -215,5 +249,6 @@ func (s *survivor) adopt() running {
 			s.r.Logf("agent %s printed %q", s.id, log.tail())
 		}
 	})
+	s.again()
 	return running{i, s.r, log}
 }

@@ -18,18 +18,24 @@ import (
 func obey(path string, bootstrap []byte) {
 	token := rand.Text()
 	for {
+		var later []plan.Step
 		conn, err := net.DialTimeout("unix", path, dialTimeout)
 		if err != nil {
 			time.Sleep(time.Millisecond) // nobody is there; there is no event of it
 			continue
 		}
-		serve(conn, plan.Hello{PID: os.Getpid(), Token: token}, bootstrap)
+		serve(conn, plan.Hello{PID: os.Getpid(), Token: token}, bootstrap, &later)
 		conn.Close()
+		for _, step := range later {
+			if err := carryOut(step, bootstrap); err != nil {
+				say("error", err.Error())
+			}
+		}
 	}
 }
 
 // serve returns when the connection is lost.
-func serve(conn net.Conn, hello plan.Hello, bootstrap []byte) {
+func serve(conn net.Conn, hello plan.Hello, bootstrap []byte, later *[]plan.Step) {
 	out := json.NewEncoder(conn)
 	if out.Encode(hello) != nil {
 		return
@@ -37,7 +43,13 @@ func serve(conn net.Conn, hello plan.Hello, bootstrap []byte) {
 	for in := bufio.NewScanner(conn); in.Scan(); {
 		var step plan.Step
 		err := json.Unmarshal(in.Bytes(), &step)
-		if err == nil {
+		switch {
+		case err != nil:
+		case step.Do == plan.Later:
+			var then plan.Step
+			err = json.Unmarshal([]byte(step.Text), &then)
+			*later = append(*later, then)
+		default:
 			err = carryOut(step, bootstrap)
 		}
 		answer := "done"

@@ -44,6 +44,7 @@ const (
 	Say      = "say"      // print: said <Text>
 	Flood    = "flood"    // print Number lines of 100 letters y, as nex-agent prints, and wait for nobody who reads them
 	Obey     = "obey"     // carry out the steps that the socket at Text says, for ever: see Hello
+	Later    = "later"    // carry out the step in Text, as JSON, when the connection of Obey is lost
 	Hang     = "hang"     // print: pid <pid>, hang; and do nothing for ever
 )
 
@@ -67,6 +68,15 @@ func Number(what string, n int) Step { return Step{Do: what, Number: n} }
 
 // Text is a step with a text.
 func Text(what, text string) Step { return Step{Do: what, Text: text} }
+
+// After is a step to be carried out when the connection of Obey is lost.
+func After(s Step) Step {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // it is made of strings and numbers
+	}
+	return Text(Later, string(b))
+}
 
 // Encode makes a bootstrap document.
 func (p Plan) Encode() []byte {

@@ -1,0 +1,111 @@
+package preflight
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+)
+
+// headBytes is where kernels and file systems say what they are, in bytes.
+const headBytes = 4096
+
+// readHead reads the beginning of a file.
+func readHead(path string) (head []byte, size int64, err error) {
+	info, err := os.Stat(path) // a FIFO would block when it is opened
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.New("it is no file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close() // only read
+	head = make([]byte, headBytes)
+	n, err := io.ReadFull(f, head)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return head[:n], info.Size(), err
+}
+
+// has reports whether the bytes are there.
+func has(head []byte, at int, magic string) bool {
+	return len(head) >= at+len(magic) && string(head[at:at+len(magic)]) == magic
+}
+
+// checkKernel looks whether a file is a kernel in a form that machines start: vmlinux and bzImage for amd64, Image
+// for arm64.
+func checkKernel(path string) error {
+	head, _, err := readHead(path)
+	switch {
+	case err != nil:
+		return err
+	case has(head, 0, elf.ELFMAG) && runtime.GOARCH == "amd64":
+		return checkELF(head)
+	case has(head, 0x202, "HdrS") && runtime.GOARCH == "amd64", has(head, 0x38, "ARM\x64") && runtime.GOARCH == "arm64":
+		return nil
+	}
+	return fmt.Errorf("it is no Linux kernel for %s", runtime.GOARCH)
+}
+
+// checkELF tells a kernel from programs and libraries for other processors, and from those that are not linked to an address.
+func checkELF(head []byte) error {
+	const typeAt, machineAt = 16, 18
+	if len(head) < machineAt+2 || head[elf.EI_CLASS] != byte(elf.ELFCLASS64) ||
+		elf.Type(binary.LittleEndian.Uint16(head[typeAt:])) != elf.ET_EXEC ||
+		elf.Machine(binary.LittleEndian.Uint16(head[machineAt:])) != elf.EM_X86_64 {
+		return errors.New("it is no Linux kernel for amd64")
+	}
+	return nil
+}
+
+// checkRootfs looks whether a file has a whole ext4 file system in it.
+func checkRootfs(path string) error {
+	const (
+		superblock = 1024
+		blocksLow  = superblock + 0x04
+		blockShift = superblock + 0x18
+		magic      = superblock + 0x38
+		features   = superblock + 0x60
+		blocksHigh = superblock + 0x150
+		has64bit   = 0x80
+		hasExtents = 0x40
+		maxShift   = 6
+	)
+	head, size, err := readHead(path)
+	if err != nil {
+		return err
+	}
+	if len(head) < blocksHigh+4 || binary.LittleEndian.Uint16(head[magic:]) != 0xef53 || binary.LittleEndian.Uint32(head[blockShift:]) > maxShift {
+		return errors.New("it is no ext4 file system")
+	}
+	flags := binary.LittleEndian.Uint32(head[features:])
+	if flags&hasExtents == 0 {
+		return errors.New("it is an ext2 or ext3 file system, and no ext4")
+	}
+	blocks := uint64(binary.LittleEndian.Uint32(head[blocksLow:]))
+	if flags&has64bit != 0 {
+		blocks |= uint64(binary.LittleEndian.Uint32(head[blocksHigh:])) << 32
+	}
+	shift := 10 + binary.LittleEndian.Uint32(head[blockShift:])
+	if blocks == 0 || blocks > uint64(size)>>shift {
+		return fmt.Errorf("it has %d bytes, which is less than its file system of %d blocks takes: it was cut", size, blocks)
+	}
+	return nil
+}
+
+// checkProgram looks whether a file can be a program.
+func checkProgram(path string) error {
+	head, _, err := readHead(path)
+	if err == nil && !has(head, 0, elf.ELFMAG) && !has(head, 0, "#!") {
+		err = errors.New("it is no program")
+	}
+	return err
+}
