@@ -233,14 +233,14 @@ func entries(dirs ...string) []string {
 	return paths
 }
 
-// files are all files below a directory, but those of the artifact cache.
+// files are all files below a directory, but those of the artifact cache, and the damaged ones that are kept.
 func files(dir string) ([]string, error) {
 	var paths []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // it has just gone
 			return nil
-		case err == nil && d.IsDir() && strings.Contains(d.Name(), "cache"):
+		case err == nil && d.IsDir() && (strings.Contains(d.Name(), "cache") || d.Name() == "damaged"):
 			return fs.SkipDir
 		}
 		paths = append(paths, path)

@@ -6,7 +6,7 @@
 //	ID.json           the record
 //	ID.previous.json  the last version of it that was written durably before, if there is one
 //	.ID.*             a version that is being written, or whose writing was interrupted
-//	damaged/          what could not be read, moved away by [Store.Load] and [Repair]
+//	damaged/          what could not be read, moved away by [Store.Load] and [Repair]: the last 32 files
 //
 // A file is replaced by renaming a complete one onto it, so that a reader, and the next process, find
 // the old version or the new one, never a part. A durable [Store.Put] reaches the disk before it

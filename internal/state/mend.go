@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Report is what [Repair], or [Store.Load], has done.
@@ -163,7 +164,36 @@ func (f files) moveAway(path string) (string, error) {
 	if err := os.Rename(path, to); err != nil {
 		return "", fmt.Errorf("move a damaged file away: %w", err)
 	}
+	if err := prune(dir, to); err != nil {
+		return "", fmt.Errorf("remove the oldest of the damaged files: %w", err)
+	}
 	return to, nil
+}
+
+// maxDamaged is how many damaged files are kept.
+const maxDamaged = 32
+
+// prune removes the files of a directory that were written first, until there are no more than maxDamaged; one is
+// kept in any case.
+func prune(dir, keep string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) <= maxDamaged {
+		return err
+	}
+	written := make(map[string]time.Time, len(entries))
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil { // else it has just gone
+			written[e.Name()] = info.ModTime()
+		}
+	}
+	delete(written, filepath.Base(keep))
+	names := slices.SortedFunc(maps.Keys(written), func(a, b string) int { return written[a].Compare(written[b]) })
+	for _, name := range names[:max(0, len(names)+1-maxDamaged)] {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Remove forgets all that there is of a workload in dir, damaged or not, and reports whether there was

@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nex-engine/nex/internal/state"
 )
@@ -59,6 +61,43 @@ func TestRepair(t *testing.T) {
 	}
 	if _, err := state.Repair(t.TempDir(), []byte("short")); err == nil {
 		t.Error("repaired with a key that is none")
+	}
+}
+
+// A store that is damaged again and again does not keep all of it.
+func TestDamagedFilesAreBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, _ := open(t, dir)
+	const most = 32
+	for i := range most + 5 {
+		put(t, s, sample("w1"), true)
+		path := filepath.Join(dir, "w1.json")
+		if err := os.WriteFile(path, []byte(strconv.Itoa(i)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		written := time.Unix(int64(i), 0)
+		if err := os.Chtimes(path, written, written); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := state.Repair(dir, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := map[string]bool{}
+	files, err := filepath.Glob(filepath.Join(dir, "damaged", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		content, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[string(content)] = true
+	}
+	if len(files) != most || !kept[strconv.Itoa(most+4)] || kept["0"] {
+		t.Errorf("%d files are kept, of which the last is one: %t, and the first: %t; want the last %d", len(files), kept[strconv.Itoa(most+4)], kept["0"], most)
 	}
 }
 
