@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -36,7 +37,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binDir = dir
-	for _, build := range []func(string) error{nextest.BuildNex, nextest.BuildAgent, nextest.BuildWorkloads, nextest.BuildNATS, buildRunsc} {
+	for _, build := range []func(string) error{nextest.BuildNex, nextest.BuildAgent, nextest.BuildWorkloads, nextest.BuildNATS, buildSandboxes} {
 		if err := build(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -45,12 +46,12 @@ func run(m *testing.M) int {
 	return wasmtest.Run(m)
 }
 
-// buildRunsc makes what sandboxes need, where there can be any.
-func buildRunsc(dir string) error {
+// buildSandboxes makes what sandboxes and virtual machines need, where there can be any.
+func buildSandboxes(dir string) error {
 	if !nextest.Sandboxed() {
 		return nil
 	}
-	return nextest.BuildRunsc(dir)
+	return errors.Join(nextest.BuildRunsc(dir), nextest.BuildInit(dir))
 }
 
 // TestScripts runs testdata/script/*.txtar: sessions of a user with the real programs. Besides the
@@ -94,12 +95,19 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files = slices.DeleteFunc(files, func(path string) bool { return strings.HasPrefix(filepath.Base(path), imageScripts) })
+	files = slices.DeleteFunc(files, func(path string) bool {
+		name := filepath.Base(path)
+		return strings.HasPrefix(name, imageScripts) || name == machineScript
+	})
 	runScripts(t, files, map[string]string{"SANDBOX_FLAG": "--no-sandbox", "LEVEL": "none", "UNSAFE": "true"})
 }
 
-// imageScripts begins the names of scripts about images, which run in sandboxes alone.
-const imageScripts = "oci"
+const (
+	// imageScripts begins the names of scripts about images, which run in sandboxes alone.
+	imageScripts = "oci"
+	// machineScript is about virtual machines.
+	machineScript = "microvm.txtar"
+)
 
 // TestScriptsInSandboxes runs those of the scripts again in which workloads do something, with each
 // workload in a sandbox: they behave as without. Those about images it runs for the first time.
@@ -115,6 +123,21 @@ func TestScriptsInSandboxes(t *testing.T) {
 		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
 	}
 	runScripts(t, files, map[string]string{"SANDBOX_FLAG": "", "LEVEL": "gvisor", "UNSAFE": "false"})
+}
+
+// TestScriptsInMicroVMs runs the one about virtual machines. There are few of them, and each for more than one thing:
+// where they are emulated the start of one takes seconds. KERNEL and MODULES are of their kernel.
+func TestScriptsInMicroVMs(t *testing.T) {
+	if !nextest.Virtualized() {
+		t.Skip("virtual machines with a network need linux on amd64 and root")
+	}
+	kernel, modules, err := nextest.Kernel()
+	if err != nil {
+		t.Skip(err)
+	}
+	runScripts(t, []string{filepath.Join("testdata", "script", machineScript)}, map[string]string{
+		"SANDBOX_FLAG": "", "LEVEL": "microvm", "UNSAFE": "false", "KERNEL": kernel, "MODULES": modules,
+	})
 }
 
 func runScripts(t *testing.T, files []string, given map[string]string) {

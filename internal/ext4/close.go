@@ -33,26 +33,43 @@ func (w *Writer) Close() error {
 // Used is how much of the size is taken after Close, in bytes.
 func (w *Writer) Used() int64 { return w.used * blockSize }
 
-// writeInodes writes the inodes that there are, and counts the directories.
+// writeInodes writes the inodes that there are, in pieces, and counts the directories.
 func (w *Writer) writeInodes(l layout, groups []descriptor) error {
-	table := make([]byte, (firstInode-1+len(w.inodes))*inodeSize)
-	put := func(n *inode) {
-		copy(table[(n.number-1)*inodeSize:], n.encode())
-		if n.kind == modeDir {
-			groups[int64(n.number-1)/l.groupNodes].Dirs++
-		}
-	}
-	put(w.root)
-	for _, n := range w.inodes {
-		if n != nil {
-			put(n)
-		}
-	}
-	_, _ = w.sum.Write(table) // cannot fail
 	for g := range groups {
 		groups[g].InodeTable = uint32(l.tables + int64(g)*l.groupNodes/inodesPerBlock)
 	}
-	return w.writeBlocks(l.tables, table)
+	inodes := int64(firstInode - 1 + len(w.inodes))
+	most := int64(len(w.buf) / inodeSize)
+	for first := int64(0); first < inodes; first += most {
+		piece := w.buf[:min(most, inodes-first)*inodeSize]
+		clear(piece)
+		for at := range int64(len(piece)) / inodeSize {
+			n := w.inode(first + at + 1)
+			if n == nil {
+				continue
+			}
+			copy(piece[at*inodeSize:], n.encode())
+			if n.kind == modeDir {
+				groups[(first+at)/l.groupNodes].Dirs++
+			}
+		}
+		_, _ = w.sum.Write(piece) // cannot fail
+		if err := w.writeBlocks(l.tables+first/inodesPerBlock, piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inode is the one with a number, nil if that is not in use.
+func (w *Writer) inode(number int64) *inode {
+	switch {
+	case number == rootInode:
+		return w.root
+	case number < firstInode:
+		return nil
+	}
+	return w.inodes[number-firstInode]
 }
 
 func (n *inode) encode() []byte {

@@ -214,6 +214,27 @@ type nowhere struct{}
 
 func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
+// pieces is a disk that counts what is written to it, and at most at once.
+type pieces struct{ most, all int }
+
+func (p *pieces) WriteAt(b []byte, _ int64) (int, error) {
+	p.most = max(p.most, len(b))
+	p.all += len(b)
+	return len(b), nil
+}
+
+// The tables of a file system with many entries are not in memory as a whole.
+func TestWritesInPieces(t *testing.T) {
+	var p pieces
+	w, err := ext4.NewWriter(&p, ext4.Options{Size: 64 * mib})
+	must(t, err)
+	names(t, w, "%d", 20_000)
+	must(t, w.Close())
+	if p.most > mib || p.all < 20_000*256 {
+		t.Errorf("of %d bytes %d are written at once", p.all, p.most)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	w, err := ext4.NewWriter(nowhere{}, ext4.Options{Size: ext4.MinSize})
 	must(t, err)

@@ -83,7 +83,8 @@ func checkName(name string) error {
 	return nil
 }
 
-func (e Exit) check() error {
+// Check reports whether a process can have ended like that: what comes from a VM need not be so.
+func (e Exit) Check() error {
 	if e.Code < -1 || e.Code > 255 || e.Signal != "" && !consists(e.Signal, maxSignal, "+") {
 		return errors.New("it is no way to end")
 	}

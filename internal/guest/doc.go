@@ -19,7 +19,7 @@
 // # Messages
 //
 // Then the stream is one of yamux, with the node as its client. Each of its streams begins with a request. The
-// node asks for boot, state, stage, configure and poweroff, and gets a reply; the bytes of a file that is staged
+// node asks for boot, state, stage and configure, and gets a reply; the bytes of a file that is staged
 // follow the request. The init says ended, and gets a reply; and link, after which the stream is a connection to
 // the node's socket. Requests and replies are JSON, with their length before them: four bytes, the highest first.
 //

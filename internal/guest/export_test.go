@@ -9,7 +9,11 @@ var (
 	Padding   = padding
 )
 
-const Version = version
+const (
+	Version    = version
+	MaxLinks   = maxLinks
+	WindowSize = windowSize
+)
 
 // RoundTripRequest reads a request and says whether what it writes of it reads the same.
 func RoundTripRequest(r io.Reader, w io.ReadWriter) (first, second any, err error) {

@@ -40,6 +40,10 @@ const (
 // EndedLine is what the init prints on the console, before how it ended as JSON of an [Exit], when the agent has.
 const EndedLine = "nex-init: agent ended: "
 
+// DroppedLine is what the init prints on the console in the place of lines that nobody has read in time, before how many
+// these were.
+const DroppedLine = "nex-init: lines that nobody has read in time: "
+
 // Bounds of what is said to a VM.
 const (
 	// MaxBootstrap bounds the bootstrap document, in bytes, as the agent does.
@@ -74,7 +78,8 @@ type Boot struct {
 type Network struct {
 	// Address is the VM's, with the length of the prefix of its subnet.
 	Address netip.Prefix `json:"address"`
-	// Gateway is where everything else is; the zero Addr means that nothing else can be reached.
+	// Gateway is where everything else is, in the subnet or not; the zero Addr means that nothing else can be
+	// reached.
 	Gateway netip.Addr `json:"gateway"`
 	// Nameservers are whom programs ask for the addresses of hosts, at most 8.
 	Nameservers []netip.Addr `json:"nameservers,omitempty"`
@@ -132,6 +137,4 @@ type VM interface {
 	Stage(name string, size int64, r io.Reader) (string, error)
 	// Configure replaces the limits, all of them or none.
 	Configure(l Limits) error
-	// PowerOff begins to end the VM, and returns.
-	PowerOff()
 }

@@ -18,7 +18,6 @@ const (
 	opState     operation = "state"
 	opStage     operation = "stage"
 	opConfigure operation = "configure"
-	opPowerOff  operation = "poweroff"
 
 	opLink  operation = "link"
 	opEnded operation = "ended"
@@ -114,7 +113,7 @@ func readRequest(r io.Reader) (request, error) {
 func (q request) check() error {
 	missing := fmt.Errorf("%s has not what belongs to it", q.Op)
 	switch q.Op {
-	case opState, opPowerOff, opLink:
+	case opState, opLink:
 		return nil
 	case opBoot:
 		if q.Boot == nil {
@@ -135,7 +134,7 @@ func (q request) check() error {
 		if q.Exit == nil {
 			return missing
 		}
-		return q.Exit.check()
+		return q.Exit.Check()
 	}
 	return errors.New("it asks for what is not known")
 }

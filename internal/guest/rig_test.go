@@ -24,11 +24,10 @@ type vm struct {
 	limits []guest.Limits
 	files  map[string][]byte
 	names  []string
-	off    chan struct{}
 	refuse error
 }
 
-func newVM() *vm { return &vm{files: map[string][]byte{}, off: make(chan struct{}, 1)} }
+func newVM() *vm { return &vm{files: map[string][]byte{}} }
 
 func (v *vm) Boot(b guest.Boot) error {
 	v.mu.Lock()
@@ -71,8 +70,6 @@ func (v *vm) Configure(l guest.Limits) error {
 	v.limits = append(v.limits, l)
 	return v.refuse
 }
-
-func (v *vm) PowerOff() { v.off <- struct{}{} }
 
 // peer is a node whose link socket echoes.
 type peer struct {

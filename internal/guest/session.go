@@ -67,9 +67,6 @@ func (s *Session) Close() error {
 	return err
 }
 
-// maxLinks bounds the connections of an agent; it needs a few.
-const maxLinks = 64
-
 // run takes the streams that the init opens.
 func (s *Session) run() {
 	for s.mux.NumStreams() <= maxStreams {
@@ -164,15 +161,6 @@ func (s *Session) Configure(ctx context.Context, l Limits) error {
 	}
 	if err != nil {
 		return fmt.Errorf("configure the VM: %w", err)
-	}
-	return nil
-}
-
-// PowerOff ends the VM in order: everything in it is killed, and its disk is written. It returns when the VM has
-// begun to.
-func (s *Session) PowerOff(ctx context.Context) error {
-	if _, err := s.ask(ctx, request{Op: opPowerOff}, nil); err != nil {
-		return fmt.Errorf("power off the VM: %w", err)
 	}
 	return nil
 }

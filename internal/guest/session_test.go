@@ -40,10 +40,6 @@ func TestBootAndConfigure(t *testing.T) {
 	if state, err := s.State(t.Context()); err != nil || !state.Booted || state.ID != "a1" {
 		t.Errorf("state = %+v, %v", state, err)
 	}
-	if err := s.PowerOff(t.Context()); err != nil {
-		t.Error(err)
-	}
-	await(t, "power off", v.off)
 }
 
 func TestRefused(t *testing.T) {
@@ -289,6 +285,94 @@ func answerAs(conn net.Conn, version byte) {
 	_, _ = io.ReadFull(conn, hello) // then the answer is no answer
 	nonce := hello[len(hello)-17 : len(hello)-1]
 	_, _ = conn.Write(append(append(append([]byte("rubbish"), guest.MagicInit[:]...), nonce...), version)) // as above
+}
+
+// Of yamux.
+const (
+	typeData, typeWindow = 0, 1
+	flagSYN, flagACK     = 1, 2
+)
+
+// frame is the header of one.
+func frame(kind, flags byte, stream, length uint32) []byte {
+	b := []byte{0, kind, 0, flags}
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, stream), length)
+}
+
+// A VM that stalls holds nobody whose time is over.
+func TestStalls(t *testing.T) {
+	t.Parallel()
+	for name, stall := range map[string]func(net.Conn){
+		"reads no more": func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) },
+		"in the middle of a frame": func(c net.Conn) {
+			_, _ = io.ReadFull(c, make([]byte, 12))       // the stream is open
+			go func() { _, _ = io.Copy(io.Discard, c) }() // ends with here
+			_, _ = c.Write(frame(typeData, flagACK, 1, 100))
+			_, _ = c.Write([]byte{0}) // when that is read, so is the frame
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			here, there := net.Pipe()
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				answerAs(there, guest.Version)
+				stall(there)
+				cancel()
+			}()
+			s, err := guest.Connect(t.Context(), here, newPeer())
+			if err != nil {
+				t.Fatal(err)
+			}
+			returned := make(chan struct{})
+			go func() {
+				defer close(returned)
+				if _, err := s.State(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("state: %v", err)
+				}
+			}()
+			await(t, "return of State", returned)
+			await(t, "end of the session", s.Done())
+			s.Close()
+		})
+	}
+}
+
+// A VM has so many links and no more.
+func TestLinksAreBounded(t *testing.T) {
+	t.Parallel()
+	s, n := connected(t, newPeer(), newVM())
+	for i := range guest.MaxLinks + 5 {
+		agent, conn := net.Pipe()
+		t.Cleanup(func() { agent.Close() })
+		go n.Link(conn)                 // ends with the session
+		_, _ = agent.Write([]byte("x")) // what comes back tells
+		if _, err := io.ReadFull(agent, make([]byte, 1)); (err == nil) != (i < guest.MaxLinks) {
+			t.Errorf("link %d: %v", i, err)
+		}
+	}
+	if _, err := s.State(t.Context()); err != nil {
+		t.Errorf("state: %v", err)
+	}
+}
+
+// What a VM sends and nobody reads is bounded.
+func TestWindowIsBounded(t *testing.T) {
+	t.Parallel()
+	here, there := net.Pipe()
+	go func() {
+		answerAs(there, guest.Version)
+		_, _ = there.Write(frame(typeWindow, flagSYN, 2, 0))
+		_, _ = io.ReadFull(there, make([]byte, 12))       // the node has taken the stream
+		go func() { _, _ = io.Copy(io.Discard, there) }() // ends with here
+		_, _ = there.Write(frame(typeData, 0, 2, guest.WindowSize+1))
+	}()
+	s, err := guest.Connect(t.Context(), here, newPeer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "end of the session", s.Done())
+	s.Close()
 }
 
 // What a VM must not do ends its session.

@@ -94,15 +94,20 @@ const (
 	// have little time to run.
 	writeTimeout = 5 * time.Minute
 	// closeTimeout bounds how long it may take to agree that a stream is over.
-	closeTimeout = 30 * time.Second
-	// maxStreams bounds the streams in a session.
-	maxStreams = 256
-	windowSize = 512 << 10
+	closeTimeout = 5 * time.Second
+	// maxLinks bounds the connections of an agent; it needs a few.
+	maxLinks = 16
+	// maxStreams bounds the streams in a session, whatever they are for, and backlog those that nobody has taken yet.
+	maxStreams = 40
+	backlog    = 16
+	// windowSize bounds what may come by a stream and is not read. So a VM can make the node keep, by all of them, no more
+	// than some MiB. No window of yamux can be smaller.
+	windowSize = 256 << 10
 )
 
 func muxConfig() *yamux.Config {
 	c := yamux.DefaultConfig()
-	c.AcceptBacklog = maxStreams
+	c.AcceptBacklog = backlog
 	// Whether the VM lives is for others to find out: it may be paused, and have its clock set.
 	c.EnableKeepAlive = false
 	c.StreamOpenTimeout = 0

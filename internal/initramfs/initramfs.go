@@ -17,8 +17,9 @@ import (
 	"slices"
 )
 
-// ModulesDir is where the modules are, with names that sort as they have to be loaded. Those that only VMs with a
-// certain device need are in a directory of its own in it, with the name of [DeviceDir].
+// ModulesDir is where the modules are, with names such as 01-virtio_mmio.ko that sort as they have to be loaded: those of
+// the same number do not need each other. Those that only VMs with a certain device need are in a directory of its own
+// in it, with the name of [DeviceDir].
 const ModulesDir = "/modules"
 
 // DeviceDir is the directory for modules of a kind of virtio device, as its modalias begins.
@@ -26,8 +27,8 @@ func DeviceDir(device int) string { return fmt.Sprintf("virtio:d%08X", device) }
 
 // Modules are names of kernel modules.
 type Modules struct {
-	// Always are those that every VM needs.
-	Always []string
+	// Always are those that every VM needs, in steps: those of a step are loaded when those before it are there.
+	Always [][]string
 	// Device are those that a VM needs which has a device, by the number of its kind in the virtio standard.
 	Device map[int][]string
 }
@@ -35,17 +36,20 @@ type Modules struct {
 // Numbers of kinds of virtio devices.
 const (
 	deviceNetwork = 1
+	deviceConsole = 3
 	deviceRandom  = 4
 	deviceVsock   = 19
 )
 
 // DefaultModules are those that a VM needs, of a kernel that has them not built in: virtio over memory-mapped
-// registers, with disks and serial ports, and the file systems; and what it may have besides.
+// registers, with disks, and the file systems; and what devices it may have besides.
 func DefaultModules() Modules {
 	return Modules{
-		Always: []string{"virtio_mmio", "virtio_blk", "virtio_console", "ext4", "overlay"},
+		// Disks get their names in their order if the bus has all of them before there is a driver.
+		Always: [][]string{{"virtio_mmio", "ext4", "overlay"}, {"virtio_blk"}},
 		Device: map[int][]string{
-			deviceNetwork: {"virtio_net"}, deviceRandom: {"virtio_rng"}, deviceVsock: {"vmw_vsock_virtio_transport"},
+			deviceNetwork: {"virtio_net"}, deviceConsole: {"virtio_console"}, deviceRandom: {"virtio_rng"},
+			deviceVsock: {"vmw_vsock_virtio_transport"},
 		},
 	}
 }
@@ -57,6 +61,8 @@ type Config struct {
 	// Modules is a directory of the modules of one version of a kernel, such as /lib/modules/6.1.0. Empty
 	// means that the kernel needs none.
 	Modules string
+	// Release is the kernel, as uname -r says it: modules of another one are an error. Empty means that it is not known.
+	Release string
 	// Names are the modules to take, with those that they need; nil means DefaultModules. What the directory has
 	// not, and does not list as built in, is an error.
 	Names *Modules
@@ -77,6 +83,12 @@ func Write(w io.Writer, c Config) error {
 		return fmt.Errorf("make initramfs: %w", err)
 	}
 	return nil
+}
+
+// CheckModules looks whether the modules that Write would take are there; it needs no Init. The error says which one is
+// not, and what to do.
+func CheckModules(c Config) error {
+	return (&archive{w: io.Discard}).addModules(c)
 }
 
 // elfMagic begins every program.
@@ -100,11 +112,7 @@ func write(w io.Writer, c Config) error {
 		a.add(entry{name: f.Name, mode: typeFile | int(f.Mode.Perm()), content: f.Content})
 	}
 	if c.Modules != "" {
-		names := DefaultModules()
-		if c.Names != nil {
-			names = *c.Names
-		}
-		if err := a.addModules(c.Modules, names); err != nil {
+		if err := a.addModules(c); err != nil {
 			return err
 		}
 	}
@@ -112,8 +120,12 @@ func write(w io.Writer, c Config) error {
 }
 
 // addModules adds modules out of a directory, each behind those that it needs.
-func (a *archive) addModules(from string, names Modules) error {
-	c, err := newChooser(from)
+func (a *archive) addModules(config Config) error {
+	names := DefaultModules()
+	if config.Names != nil {
+		names = *config.Names
+	}
+	c, err := newChooser(config.Modules, config.Release)
 	if err != nil {
 		return err
 	}
@@ -123,21 +135,21 @@ func (a *archive) addModules(from string, names Modules) error {
 	}
 	for _, device := range slices.Sorted(maps.Keys(names.Device)) {
 		// What two kinds of devices need is there twice.
-		if err := a.addDir(path.Join(dir, DeviceDir(device)), c.clone(), names.Device[device]); err != nil {
+		if err := a.addDir(path.Join(dir, DeviceDir(device)), c.clone(), [][]string{names.Device[device]}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *archive) addDir(dir string, c *chooser, names []string) error {
-	modules, err := c.choose(names)
+func (a *archive) addDir(dir string, c *chooser, steps [][]string) error {
+	modules, err := c.choose(steps)
 	if err != nil {
 		return err
 	}
 	a.add(entry{name: dir, mode: typeDir | 0o755})
-	for i, m := range modules {
-		a.add(entry{name: fmt.Sprintf("%s/%02d-%s.ko", dir, i, m.name), mode: typeFile | 0o644, content: m.content})
+	for _, m := range modules {
+		a.add(entry{name: fmt.Sprintf("%s/%02d-%s.ko", dir, m.level, m.name), mode: typeFile | 0o644, content: m.content})
 	}
 	return nil
 }

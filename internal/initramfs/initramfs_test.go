@@ -151,8 +151,9 @@ func TestWrite(t *testing.T) {
 		"kernel/fail.ko":    module("depends="),
 		"kernel/extra.ko":   module("alias=x"),
 		"kernel/late.ko":    module(),
+		"kernel/second.ko":  module("depends=ring"),
 		"kernel/rng.ko.zst": zstandard(t, module("depends=fail")),
-	}, &initramfs.Modules{Always: []string{"blk", "ext4"}, Device: map[int][]string{4: {"rng"}, 1: {"net"}, 26: {"ring"}}})
+	}, &initramfs.Modules{Always: [][]string{{"blk", "ext4"}, {"second"}}, Device: map[int][]string{4: {"rng"}, 1: {"net"}, 26: {"ring"}}})
 	var b, again bytes.Buffer
 	if err := initramfs.Write(&b, c); err != nil {
 		t.Fatal(err)
@@ -160,8 +161,8 @@ func TestWrite(t *testing.T) {
 	files := unpack(t, b.Bytes())
 	want := []string{
 		"dev", "dev/console", "dev/null", "init",
-		"modules", "modules/00-ring.ko", "modules/01-v_mmio.ko", "modules/02-blk.ko",
-		"modules/virtio:d00000001", "modules/virtio:d00000001/00-fail.ko", "modules/virtio:d00000001/01-extra.ko", "modules/virtio:d00000001/02-net.ko",
+		"modules", "modules/00-ring.ko", "modules/01-v_mmio.ko", "modules/02-blk.ko", "modules/03-second.ko",
+		"modules/virtio:d00000001", "modules/virtio:d00000001/00-fail.ko", "modules/virtio:d00000001/00-extra.ko", "modules/virtio:d00000001/01-net.ko",
 		"modules/virtio:d00000004", "modules/virtio:d00000004/00-fail.ko", "modules/virtio:d00000004/01-rng.ko",
 		"modules/virtio:d0000001A",
 	}
@@ -177,7 +178,7 @@ func TestWrite(t *testing.T) {
 	if got := files[5].content; got != string(module("depends=", "name=ring")) {
 		t.Errorf("the module that was signed has %d bytes", len(got))
 	}
-	if got := files[11].content; !strings.HasPrefix(got, "\x7fELF") {
+	if got := files[12].content; !strings.HasPrefix(got, "\x7fELF") {
 		t.Errorf("the module that was compressed begins with %q", got[:4])
 	}
 	if err := initramfs.Write(&again, c); err != nil || !bytes.Equal(b.Bytes(), again.Bytes()) {
@@ -220,7 +221,7 @@ func TestWriteFails(t *testing.T) {
 			for name, content := range tt.files {
 				files[name] = content
 			}
-			c := config(t, files, &initramfs.Modules{Always: tt.names})
+			c := config(t, files, &initramfs.Modules{Always: [][]string{tt.names}})
 			if err := initramfs.Write(&bytes.Buffer{}, c); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error = %v, want %q in it", err, tt.want)
 			}
@@ -232,6 +233,28 @@ func TestWriteFails(t *testing.T) {
 	}
 	if err := initramfs.Write(&bytes.Buffer{}, initramfs.Config{Init: filepath.Join(dir, "none")}); err == nil {
 		t.Error("nothing was taken for the init")
+	}
+}
+
+// Modules of another kernel than the one that is to load them are found out before they are.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ modules, kernel, want string }{
+		"the same":         {"vermagic=6.1.0-1 SMP preempt", "6.1.0-1", ""},
+		"another":          {"vermagic=6.1.0-1 SMP preempt", "6.1.0-2", "has modules of kernel 6.1.0-1, and the kernel is 6.1.0-2: name the directory of its modules, such as /lib/modules/6.1.0-2"},
+		"a kernel unknown": {"vermagic=6.1.0-1 SMP preempt", "", ""},
+		"a module unknown": {"depends=", "6.1.0-2", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := config(t, map[string][]byte{"a.ko": module(tt.modules)}, &initramfs.Modules{Always: [][]string{{"a"}}})
+			c.Release = tt.kernel
+			for _, err := range []error{initramfs.Write(&bytes.Buffer{}, c), initramfs.CheckModules(c)} {
+				if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasSuffix(err.Error(), tt.want)) {
+					t.Errorf("error = %v, want %q", err, tt.want)
+				}
+			}
+		})
 	}
 }
 

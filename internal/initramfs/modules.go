@@ -12,22 +12,27 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // module is one that is taken.
 type module struct {
 	name    string // with underscores
+	level   int    // above those of all that it needs, and of steps before
 	content []byte // not compressed
 }
 
 // chooser finds modules, and those that they need.
 type chooser struct {
 	dir     string
+	release string            // of the kernel; empty: not known
 	files   map[string]string // by name
 	builtin map[string]bool
 	state   map[string]state
-	chosen  []module // each behind those that it needs
+	levels  map[string]int // of modules that are done
+	lowest  int            // of the step
+	chosen  []module       // each behind those that it needs
 }
 
 type state byte
@@ -37,8 +42,8 @@ const (
 	done
 )
 
-func newChooser(dir string) (*chooser, error) {
-	c := chooser{dir: dir, state: map[string]state{}}
+func newChooser(dir, release string) (*chooser, error) {
+	c := chooser{dir: dir, release: release, state: map[string]state{}, levels: map[string]int{}}
 	var err error
 	if c.files, err = findModules(dir); err != nil {
 		return nil, err
@@ -50,17 +55,22 @@ func newChooser(dir string) (*chooser, error) {
 // clone is a chooser that has chosen the same before.
 func (c *chooser) clone() *chooser {
 	clone := *c
-	clone.state = maps.Clone(c.state)
+	clone.state, clone.levels = maps.Clone(c.state), maps.Clone(c.levels)
 	return &clone
 }
 
 // choose returns the modules of these names, and those that they need and that were not chosen before, in the order
-// in which to load them.
-func (c *chooser) choose(names []string) ([]module, error) {
-	c.chosen = nil
-	for _, name := range names {
-		if err := c.add(normal(name), ""); err != nil {
-			return nil, err
+// in which to load them, step by step.
+func (c *chooser) choose(steps [][]string) ([]module, error) {
+	c.chosen, c.lowest = nil, 0
+	for _, names := range steps {
+		for _, name := range names {
+			if err := c.add(normal(name), ""); err != nil {
+				return nil, err
+			}
+		}
+		for _, m := range c.chosen {
+			c.lowest = max(c.lowest, m.level+1)
 		}
 	}
 	return c.chosen, nil
@@ -86,6 +96,9 @@ func (c *chooser) add(name, wanted string) error {
 	if err != nil {
 		return fmt.Errorf("%s is no kernel module: %w", c.files[name], err)
 	}
+	if c.release != "" && needs.release != "" && needs.release != c.release {
+		return fmt.Errorf("%s has modules of kernel %s, and the kernel is %s: name the directory of its modules, such as /lib/modules/%[3]s", c.dir, needs.release, c.release)
+	}
 	for _, need := range needs.hard {
 		if err := c.add(need, name); err != nil {
 			return err
@@ -99,8 +112,14 @@ func (c *chooser) add(name, wanted string) error {
 			}
 		}
 	}
-	c.state[name] = done
-	c.chosen = append(c.chosen, module{name, unsigned(content)})
+	level := c.lowest
+	for _, need := range slices.Concat(needs.hard, needs.soft) {
+		if below, ok := c.levels[need]; ok {
+			level = max(level, below+1)
+		}
+	}
+	c.state[name], c.levels[name] = done, level
+	c.chosen = append(c.chosen, module{name, level, unsigned(content)})
 	return nil
 }
 
@@ -160,8 +179,12 @@ func readBuiltin(file string) (map[string]bool, error) {
 // normal makes the names of files and modules the same: the kernel takes hyphens for underscores.
 func normal(name string) string { return strings.ReplaceAll(strings.TrimSpace(name), "-", "_") }
 
-// needs are the modules that one needs, and those that it can do without.
-type needs struct{ hard, soft []string }
+// needs are the modules that one needs, those that it can do without, and the release of the kernel that it is made for;
+// empty if it does not say.
+type needs struct {
+	hard, soft []string
+	release    string
+}
 
 // maxInfo bounds what a module says of itself.
 const maxInfo = 1 << 20
@@ -190,6 +213,8 @@ func dependencies(content []byte) (needs, error) {
 					n.hard = append(n.hard, normal(need))
 				}
 			}
+		case name == "vermagic":
+			n.release, _, _ = strings.Cut(value, " ")
 		case name == "softdep":
 			before, ok := strings.CutPrefix(value, "pre:")
 			before, _, _ = strings.Cut(before, "post:")

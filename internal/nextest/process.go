@@ -33,8 +33,8 @@ type Process struct {
 
 const (
 	// readyTimeout bounds the wait for the ready line, and for the end; the race detector makes
-	// everything slow.
-	readyTimeout = 30 * time.Second
+	// everything slow, and so does emulation a node that first starts virtual machines.
+	readyTimeout = 90 * time.Second
 	// outputDelay is how long somebody whom the process has left behind may hold its output open.
 	outputDelay = 5 * time.Second
 )

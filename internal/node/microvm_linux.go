@@ -10,11 +10,8 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/atomicfile"
 	"github.com/nex-engine/nex/internal/binpath"
-	"github.com/nex-engine/nex/internal/initramfs"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
-	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker"
-	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker/kvm"
-	"github.com/nex-engine/nex/internal/sandbox/microvm/qemu"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/setup"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
@@ -23,9 +20,8 @@ func (n *node) checkMicroVM(ctx context.Context) (microvm.Config, error) {
 	s := n.cfg.Settings
 	cfg := microvm.Config{
 		Kernel: s.KernelPath(n.cfg.DataDir), Rootfs: s.RootfsPath(n.cfg.DataDir),
-		MemoryBytes: max(int64(s.MachineTemplate.MemSizeMiB)<<20, microvm.DefaultMemoryBytes),
-		DiskBytes:   int64(s.MachineTemplate.DiskMiB) << 20,
-		Dir:         n.sandboxDir(microvm.Name), Snapshots: filepath.Join(n.cfg.DataDir, "snapshots"),
+		DiskBytes: int64(s.MachineTemplate.DiskMiB) << 20,
+		Dir:       n.sandboxDir(microvm.Name), Snapshots: n.sandboxDir(microvm.Name), // which goes with the level
 		Cgroups: n.groups, Logger: n.log,
 	}
 	for what, path := range map[string]string{"kernel": cfg.Kernel, "root file system": cfg.Rootfs} {
@@ -34,66 +30,60 @@ func (n *node) checkMicroVM(ctx context.Context) (microvm.Config, error) {
 		}
 	}
 	var err error
+	if cfg.MemoryBytes, err = setup.MemoryBytes(s.MachineTemplate.MemSizeMiB); err != nil {
+		return cfg, err
+	}
 	if cfg.VMM, err = n.chooseVMM(ctx); err != nil {
 		return cfg, err
 	}
-	if cfg.Initrd, err = n.makeInitrd(s.KernelModules); err != nil {
-		return cfg, err
-	}
-	if n.ran(nex.SandboxMicroVM) { // then it works, and what runs waits for its node
-		return cfg, nil
-	}
-	return cfg, microvm.Check(ctx, cfg)
-}
-
-// chooseVMM takes Firecracker where KVM can be used, and otherwise QEMU, which can do without.
-func (n *node) chooseVMM(ctx context.Context) (vmm.VMM, error) {
-	s := n.cfg.Settings
-	find := func(name string) string {
-		path, _ := binpath.Find(name, s.BinPath) // or it is looked for in PATH
-		return path
-	}
-	noKVM := kvm.Check(ctx)
-	var noFirecracker error
-	if noKVM == nil {
-		known := func(context.Context) error { return nil }
-		v, err := firecracker.New(firecracker.Config{Path: find(firecracker.Name), Jailer: find("jailer"), TryKVM: known})
-		if err == nil {
-			return v, nil
+	if !n.ran(nex.SandboxMicroVM) { // or it works, and what runs waits for its node
+		if err := microvm.Check(ctx, cfg); err != nil {
+			return cfg, err
 		}
-		noFirecracker = err
 	}
-	v, err := qemu.New(qemu.Config{Path: find(qemu.Program), Emulate: noKVM != nil, Logger: n.log})
-	switch {
-	case err != nil && noFirecracker != nil:
-		return nil, fmt.Errorf("%w; %w", noFirecracker, err)
-	case err != nil:
-		return nil, err
-	case noKVM != nil:
-		n.log.Warn("virtual machines run by software emulation, which is slow", "because", noKVM)
-	}
-	return v, nil
+	cfg.Initrd, err = n.makeInitrd(cfg.Kernel) // no sooner than there is use for it: it stays
+	return cfg, err
 }
 
-// makeInitrd makes the initial RAM disk with what a kernel needs of its modules, and returns its path: empty if the
+// chooseVMM takes the program that works here, or that of machines which run already: to try anything could fail on a
+// machine that is busy, and they would be lost.
+func (n *node) chooseVMM(ctx context.Context) (vmm.VMM, error) {
+	programs := setup.FindPrograms(n.cfg.Settings.BinPath)
+	if n.ran(nex.SandboxMicroVM) {
+		if name := microvm.RunningVMM(n.sandboxDir(microvm.Name)); name != "" {
+			v, err := setup.Again(name, programs, n.log)
+			if err == nil {
+				return v, nil
+			}
+			n.log.Warn("virtual machines that run are lost, because what runs them is missing", "vmm", name, "error", err)
+		}
+	}
+	return setup.Choose(ctx, programs, setup.TryKVM(ctx), n.log)
+}
+
+// makeInitrd makes the initial RAM disk with what the kernel needs of its modules, and returns its path: empty if the
 // configuration names none, as for a kernel that has all built in.
-func (n *node) makeInitrd(modules string) (string, error) {
+func (n *node) makeInitrd(kernel string) (string, error) {
+	modules := n.cfg.Settings.KernelModules
 	if modules == "" {
 		return "", nil
 	}
-	init, err := binpath.Find("nex-init", n.cfg.Settings.BinPath)
+	init, err := binpath.Find(setup.Init, n.cfg.Settings.BinPath)
 	if err != nil {
 		return "", err
 	}
-	var b bytes.Buffer
-	if err := initramfs.Write(&b, initramfs.Config{Init: init, Modules: modules}); err != nil {
-		return "", fmt.Errorf("kernel_modules: %w", err)
+	b, err := setup.Initrd(kernel, modules, init)
+	if err != nil {
+		return "", err
 	}
-	path := filepath.Join(n.cfg.DataDir, "initrd.img")
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, b.Bytes()) {
+	path := filepath.Join(n.sandboxDir(microvm.Name), "initrd.img")
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, b) {
 		return path, nil // machines that start now may have it open
 	}
-	return path, atomicfile.Write(path, b.Bytes(), 0o644)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("make directory of sandboxes: %w", err)
+	}
+	return path, atomicfile.Write(path, b, 0o644)
 }
 
 func (n *node) openMicroVM(ctx context.Context, cfg microvm.Config) error {
@@ -105,6 +95,9 @@ func (n *node) openMicroVM(ctx context.Context, cfg microvm.Config) error {
 	d, err := microvm.New(cfg)
 	if err != nil {
 		return err
+	}
+	if os.Geteuid() != 0 {
+		n.log.Warn("all virtual machines run as the node's user: run the node as root for each to run as a user of its own")
 	}
 	n.log.Info("workloads run in virtual machines", "level", nex.SandboxMicroVM, "vmm", cfg.VMM.Name())
 	n.driver = d

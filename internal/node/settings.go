@@ -58,7 +58,8 @@ func (n *node) openImages() (workload.Images, error) {
 	}
 	store, err := image.Open(image.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "images"), MaxBytes: s.CacheMaxBytes, AllowFile: s.AllowFileArtifacts, Logger: n.log,
-		MountPoints: gvisor.ImageMountPoints, // the one driver that runs images
+		// gVisor needs them. Machines make theirs themselves; but images stay when the level changes.
+		MountPoints: gvisor.ImageMountPoints,
 	})
 	if err != nil {
 		return nil, err

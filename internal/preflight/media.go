@@ -63,7 +63,34 @@ func checkELF(head []byte) error {
 		elf.Machine(binary.LittleEndian.Uint16(head[machineAt:])) != elf.EM_X86_64 {
 		return errors.New("it is no Linux kernel for amd64")
 	}
+	if !highAddress(head) {
+		return errors.New("it is a program, and no Linux kernel")
+	}
 	return nil
+}
+
+// highAddress reports whether a 64-bit ELF file has a segment where only a kernel is, in the upper half of all addresses.
+func highAddress(head []byte) bool {
+	const (
+		headersAt, sizeAt, countAt = 32, 54, 56
+		addressAt                  = 16 // in the header of a segment
+		needed                     = addressAt + 8
+	)
+	if len(head) < countAt+2 {
+		return false
+	}
+	at := binary.LittleEndian.Uint64(head[headersAt:])
+	size := uint64(binary.LittleEndian.Uint16(head[sizeAt:]))
+	for range binary.LittleEndian.Uint16(head[countAt:]) {
+		if at > uint64(len(head)) || at+needed > uint64(len(head)) {
+			return false
+		}
+		if elf.ProgType(binary.LittleEndian.Uint32(head[at:])) == elf.PT_LOAD && head[at+needed-1] >= 0x80 {
+			return true
+		}
+		at += size
+	}
+	return false
 }
 
 // checkRootfs looks whether a file has a whole ext4 file system in it.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -15,13 +14,7 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/preflight/checklist"
 	"github.com/nex-engine/nex/internal/preflight/fetch"
-)
-
-// Programs that run virtual machines, and what confines one of them.
-const (
-	firecrackerProgram = "firecracker"
-	jailerProgram      = "jailer"
-	qemuProgram        = "qemu-system-x86_64"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/setup"
 )
 
 // microVMItem is the item that says whether virtual machines run.
@@ -30,9 +23,12 @@ const microVMItem = "microvm"
 // Machine is what is tried for level microvm.
 type Machine struct {
 	Kernel, Rootfs string // files
-	// Firecracker is its program, Jailer that of its jailer, and QEMU its program. If there is Firecracker, it
-	// is what runs machines, as KVM is usable; Jailer may be empty.
-	Firecracker, Jailer, QEMU string
+	// Modules is the directory of the kernel's modules, and Init the program that loads them; empty for a kernel that has
+	// all built in.
+	Modules, Init  string
+	MemoryBytes    int64
+	setup.Programs       // those that are there and whole
+	NoKVM          error // why KVM cannot be used
 }
 
 // microVM checks level microvm.
@@ -63,11 +59,14 @@ func MicroVM(ctx context.Context, c config.Config, file, dataDir string, t Trial
 		}.Missing(fmt.Sprintf("this is %s: use a Linux machine", runtime.GOOS)))
 		return m.group, nil
 	}
-	ready := m.files(ctx)
-	if !m.programs(ctx) || !ready {
+	files, modules := m.files(ctx), m.modules()
+	if !m.programs(ctx) || !files || !modules {
 		return m.group, m.offers // nothing can be tried
 	}
-	err := t.MicroVM(ctx, m.machine)
+	var err error
+	if m.machine.MemoryBytes, err = setup.MemoryBytes(c.MachineTemplate.MemSizeMiB); err == nil {
+		err = t.MicroVM(ctx, m.machine)
+	}
 	if err != nil {
 		err = fmt.Errorf("it does not run (%w): mend that", err)
 	}
@@ -116,6 +115,26 @@ func (m *microVM) files(ctx context.Context) bool {
 	return kernel && rootfs
 }
 
+// modules checks what a kernel takes that does not have all built in, and reports whether it is there.
+func (m *microVM) modules() bool {
+	if m.c.KernelModules == "" {
+		return true
+	}
+	init := checklist.Item{Name: setup.Init, Path: setup.Init, Description: "init of the virtual machines, which loads modules of their kernel"}
+	path, err := binpath.Find(setup.Init, m.c.BinPath)
+	if err == nil {
+		init.Path = path
+		if err = checkProgram(path); err != nil {
+			err = fmt.Errorf("%w: replace it with the %s that came with this nex", err, setup.Init)
+		}
+	}
+	modules := checklist.Item{Name: "kernel_modules", Path: m.c.KernelModules, Description: "modules of the kernel of the virtual machines"}
+	m.machine.Modules, m.machine.Init = m.c.KernelModules, path
+	wrong := setup.CheckModules(m.machine.Kernel, m.c.KernelModules)
+	m.group.Add(modules.Unless(wrong), init.Unless(err))
+	return wrong == nil && err == nil
+}
+
 // programs checks that there is a program which can run machines, and reports whether there is: Firecracker, if
 // KVM is usable, or QEMU, which does without.
 func (m *microVM) programs(ctx context.Context) bool {
@@ -127,13 +146,16 @@ func (m *microVM) programs(ctx context.Context) bool {
 		m.group.Add(item.Found())
 	}
 	d := m.c.Preflight.Downloads
-	emulator := findProgram(qemuProgram, m.c.BinPath)
-	fc := findProgram(firecrackerProgram, m.c.BinPath)
+	emulator := setup.FindProgram(setup.QEMU, m.c.BinPath)
+	fc := setup.FindProgram(setup.Firecracker, m.c.BinPath)
+	m.machine.NoKVM, m.machine.QEMU = kvm, emulator
 	if d.Firecracker != nil || fc != "" || kvm == nil && emulator == "" {
-		ok := m.look(ctx, m.program(firecrackerProgram, fc, "program that runs virtual machines with KVM", d.Firecracker, kvm != nil || emulator != ""))
+		ok := m.look(ctx, m.program(setup.Firecracker, fc, "program that runs virtual machines with KVM", d.Firecracker, kvm != nil || emulator != ""))
+		if ok {
+			m.machine.Firecracker = fc
+		}
 		jail := m.jailer(ctx, ok)
 		if ok && jail && kvm == nil {
-			m.machine.Firecracker = findProgram(firecrackerProgram, m.c.BinPath)
 			return true
 		}
 	}
@@ -142,22 +164,21 @@ func (m *microVM) programs(ctx context.Context) bool {
 	}
 	item = checklist.Item{Name: "qemu", Path: emulator, Description: "QEMU, which runs virtual machines with or without KVM"}
 	if emulator == "" {
-		item.Path = qemuProgram
+		item.Path = setup.QEMU
 		m.group.Add(item.Missing("there is none: install QEMU (Debian: apt-get install qemu-system-x86), or name its folder in bin_path"))
 		return false
 	}
 	m.group.Add(item.Found())
-	m.machine.QEMU = emulator
 	return true
 }
 
 // jailer checks what confines Firecracker where the node is root, which can tell it to; it reports whether
 // Firecracker can do with what there is.
 func (m *microVM) jailer(ctx context.Context, used bool) bool {
-	path := findProgram(jailerProgram, m.c.BinPath)
+	path := setup.FindProgram(setup.Jailer, m.c.BinPath)
 	root := os.Geteuid() == 0
 	if download := m.c.Preflight.Downloads.Jailer; download != nil || path != "" || used && root {
-		ok := m.look(ctx, m.program(jailerProgram, path, "program that confines Firecracker where the node is root", download, !root))
+		ok := m.look(ctx, m.program(setup.Jailer, path, "program that confines Firecracker where the node is root", download, !root))
 		if ok {
 			m.machine.Jailer = path
 		}
@@ -184,19 +205,6 @@ func (m *microVM) binDir() string {
 		return "."
 	}
 	return dir
-}
-
-// findProgram finds a program that may come with the system, too.
-func findProgram(name string, binPath []string) string {
-	if path, err := binpath.Find(name, binPath); err == nil {
-		return path
-	}
-	if path, err := exec.LookPath(name); err == nil {
-		if path, err = filepath.Abs(path); err == nil {
-			return path
-		}
-	}
-	return ""
 }
 
 // need is a file that machines need.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nex-engine/nex/internal/config"
+	"github.com/nex-engine/nex/internal/hostinfo"
 	"github.com/nex-engine/nex/internal/preflight"
 	"github.com/nex-engine/nex/internal/preflight/checklist"
 	"github.com/nex-engine/nex/internal/preflight/fetch"
@@ -25,6 +26,23 @@ func kernel() string {
 		copy(b[0x38:], "ARM\x64")
 	}
 	return string(b)
+}
+
+// program is as much of one for amd64 as is looked at, with code at the address.
+func program(at uint64) string {
+	b := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 9)...)
+	le := binary.LittleEndian
+	b = le.AppendUint16(b, 2)  // linked to an address
+	b = le.AppendUint16(b, 62) // x86-64
+	b = append(b, make([]byte, 12)...)
+	b = le.AppendUint64(b, 64) // where the segments are
+	b = append(b, make([]byte, 14)...)
+	b = le.AppendUint16(b, 56) // their size
+	b = le.AppendUint16(b, 1)  // their number
+	b = append(b, make([]byte, 6)...)
+	b = le.AppendUint32(b, 1) // to be loaded
+	b = append(b, make([]byte, 12)...)
+	return string(le.AppendUint64(b, at)) + strings.Repeat("\x00", 100)
 }
 
 // rootfs is as much of a file system of some blocks of 1 KiB as is looked at.
@@ -91,7 +109,7 @@ func TestMicroVMNotSetUp(t *testing.T) {
 func TestMicroVM(t *testing.T) {
 	c, bin := machines(t)
 	t.Setenv("PATH", t.TempDir())
-	want := preflight.Machine{Kernel: c.KernelPath(""), Rootfs: c.RootfsPath("")}
+	want := preflight.Machine{Kernel: c.KernelPath(""), Rootfs: c.RootfsPath(""), MemoryBytes: 512 << 20}
 	var got preflight.Machine
 	trials := works()
 	trials.MicroVM = func(_ context.Context, m preflight.Machine) error {
@@ -99,16 +117,16 @@ func TestMicroVM(t *testing.T) {
 		return nil
 	}
 
-	// With KVM it is Firecracker, in its jailer.
-	want.Firecracker, want.Jailer = filepath.Join(bin, "firecracker"), filepath.Join(bin, "jailer")
+	// With KVM it can be Firecracker, in its jailer.
+	want.Firecracker, want.Jailer, want.QEMU = filepath.Join(bin, "firecracker"), filepath.Join(bin, "jailer"), filepath.Join(bin, "qemu-system-x86_64")
 	g, offers := microVM(t, c, trials)
 	if checklist.Blocking([]checklist.Group{g}) != 0 || len(offers) > 0 || got != want || !g.Satisfied("microvm") {
 		t.Errorf("group = %+v, offers = %+v, tried with %+v, want %+v", g, offers, got, want)
 	}
 
 	// Without it is QEMU.
-	trials.KVM = fails().KVM
-	want.Firecracker, want.QEMU = "", filepath.Join(bin, "qemu-system-x86_64")
+	want.NoKVM = fails().KVM(t.Context())
+	trials.KVM = func(context.Context) error { return want.NoKVM }
 	g, _ = microVM(t, c, trials)
 	finding{"kvm", "there is no /dev/kvm: switch virtualization on; without it machines run under QEMU's emulation, which is slow", true}.check(t, g)
 	if got != want {
@@ -117,7 +135,7 @@ func TestMicroVM(t *testing.T) {
 
 	// Also where there is no Firecracker, which then nobody misses.
 	trials.KVM = works().KVM
-	want.Jailer = ""
+	want.Firecracker, want.Jailer, want.NoKVM = "", "", nil
 	remove(t, filepath.Join(bin, "firecracker"))
 	remove(t, filepath.Join(bin, "jailer"))
 	if g, _ = microVM(t, c, trials); got != want || len(g.Items) != 5 {
@@ -133,6 +151,56 @@ func TestMicroVM(t *testing.T) {
 	c.BinPath = []string{t.TempDir()}
 	g, _ = microVM(t, c, trials)
 	finding{name: "qemu"}.check(t, g)
+}
+
+// A kernel whose drivers are modules takes those of its release, and the init that loads them.
+func TestMicroVMModules(t *testing.T) {
+	c, bin := machines(t)
+	t.Setenv("PATH", t.TempDir())
+	var tried preflight.Machine
+	trials := works()
+	trials.MicroVM = func(_ context.Context, m preflight.Machine) error {
+		tried = m
+		return nil
+	}
+
+	c.KernelModules = filepath.Join(bin, "none")
+	g, _ := microVM(t, c, trials)
+	finding{"kernel_modules", "there is no directory " + c.KernelModules + ": name the one with the modules of the kernel " + c.KernelPath(""), false}.check(t, g)
+	finding{"nex-init", "nex-init was not found in " + bin, false}.check(t, g)
+	c.KernelModules = c.KernelPath("")
+	g, _ = microVM(t, c, trials)
+	finding{"kernel_modules", "is no directory", false}.check(t, g)
+	c.KernelModules = t.TempDir()
+	g, _ = microVM(t, c, trials)
+	finding{"kernel_modules", c.KernelModules + " has no module virtio_mmio: name the directory", false}.check(t, g)
+
+	// A module may be built in, as all of these are.
+	write(t, filepath.Join(c.KernelModules, "modules.builtin"), strings.Join([]string{
+		"virtio_mmio.ko", "virtio_blk.ko", "virtio_console.ko", "ext4.ko", "overlay.ko", "virtio_net.ko", "virtio-rng.ko", "vmw_vsock_virtio_transport.ko",
+	}, "\n"))
+	copyProgram(t, writeProgram(t, "nex-init", "text"), bin, "nex-init")
+	g, _ = microVM(t, c, trials)
+	finding{name: "kernel_modules"}.check(t, g)
+	finding{"nex-init", "it is no program: replace it with the nex-init that came with this nex", false}.check(t, g)
+	if tried != (preflight.Machine{}) {
+		t.Error("it was tried without all that it takes")
+	}
+	remove(t, filepath.Join(bin, "nex-init"))
+	copyProgram(t, writeProgram(t, "nex-init", "\x7fELF"), bin, "nex-init")
+	g, _ = microVM(t, c, trials)
+	finding{name: "nex-init"}.check(t, g)
+	if tried.Modules != c.KernelModules || tried.Init != filepath.Join(bin, "nex-init") || !g.Satisfied("microvm") {
+		t.Errorf("group = %+v, tried %+v; want it complete", g, tried)
+	}
+}
+
+// A machine that has more memory than there is would be tried in vain.
+func TestMicroVMMemory(t *testing.T) {
+	c, _ := machines(t)
+	c.MachineTemplate.MemSizeMiB = int(hostinfo.Memory().Total>>10) + 1
+	g, _ := microVM(t, c, works())
+	finding{"microvm", "set memsize_mib of machine_template lower", false}.check(t, g)
 }
 
 // What is missing is said, with how to come by it, and nothing is tried.
@@ -197,6 +265,7 @@ func TestMicroVMDamaged(t *testing.T) {
 	tests := []struct{ name, item, content, want string }{
 		{"no kernel", "kernel", "text", "it is no Linux kernel for "},
 		{"a program for another machine", "kernel", "\x7fELF\x01" + strings.Repeat("\x00", 100), "it is no Linux kernel for "},
+		{"a program for this machine", "kernel", program(0x400000), "no Linux kernel"},
 		{"a short ELF", "kernel", "\x7fELF", "it is no Linux kernel for "},
 		{"empty", "kernel", "", "it is no Linux kernel for "},
 		{"no file system", "rootfs", strings.Repeat("x", 8192), "it is no ext4 file system"},
@@ -242,6 +311,17 @@ func TestMicroVMDamaged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A kernel that was not packed is a program of the kernel's addresses.
+func TestMicroVMPlainKernel(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		return // where there is no such form
+	}
+	c, _ := machines(t)
+	write(t, c.KernelPath(""), program(0xffffffff81000000))
+	g, _ := microVM(t, c, works())
+	finding{name: "kernel"}.check(t, g)
 }
 
 // What needs a permission is not damaged.

@@ -44,7 +44,17 @@ func newWalk(ctx context.Context, into sink, base *os.Root) *walk {
 // Copy puts all that is in a directory into a file system, under the rules for a base, and always in the same order. The
 // caller closes both.
 func Copy(ctx context.Context, into *ext4.Writer, from *os.Root) error {
-	return newWalk(ctx, into, from).dir(".")
+	info, err := from.Stat(".")
+	if err != nil {
+		return err
+	}
+	w := newWalk(ctx, into, from)
+	a := w.attr(info)
+	a.ModTime = epoch
+	if err := into.Mkdir("/", a); err != nil {
+		return err
+	}
+	return w.dir(".")
 }
 
 // copyBase puts a base into a sink, always in the same order.

@@ -3,17 +3,22 @@ package vminit
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/nex-engine/nex/internal/guest"
+	"github.com/nex-engine/nex/internal/lines"
 )
 
 const (
 	homeDir = "/home/nex"
+	// workDir is the home of programs. Their agent is in it, and they begin there.
+	workDir = "/work"
 	// socketName is the socket of the link, as the agent knows it.
 	socketName = "link.sock"
 	// userVariable is where the agent finds as whom it runs programs.
@@ -30,7 +35,8 @@ var agentCapabilities = []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SET
 type agent struct {
 	pid    int
 	stdin  *os.File
-	killed uint64 // how often something was, before
+	killed uint64        // how often something was, before
+	shown  chan struct{} // closed when all that it has printed was given to the console
 }
 
 // startAgent starts the agent, which waits for its document. The calling thread is locked, and keeps for good what
@@ -67,11 +73,17 @@ func start(g *group, dir string, user uint32) (*agent, error) {
 		return nil, err
 	}
 	defer stdin.Close()
-	a := &agent{stdin: document, killed: killed()}
+	output, prints, err := os.Pipe()
+	if err != nil {
+		document.Close()
+		return nil, err
+	}
+	defer prints.Close()
+	a := &agent{stdin: document, killed: killed(), shown: make(chan struct{})}
 	a.pid, err = syscall.ForkExec(guest.AgentPath, []string{guest.AgentPath}, &syscall.ProcAttr{
 		Dir:   dir,
 		Env:   env,
-		Files: []uintptr{stdin.Fd(), 1, 2},
+		Files: []uintptr{stdin.Fd(), prints.Fd(), prints.Fd()},
 		Sys: &syscall.SysProcAttr{
 			Setsid:      true,
 			Credential:  &syscall.Credential{Uid: user, Gid: user},
@@ -82,9 +94,32 @@ func start(g *group, dir string, user uint32) (*agent, error) {
 	})
 	if err != nil {
 		document.Close()
+		output.Close()
 		return nil, err
 	}
+	go a.show(output) // ends when nobody is left who could print
 	return a, nil
+}
+
+// show prints on the console what the agent does.
+func (a *agent) show(output *os.File) {
+	defer close(a.shown)
+	defer output.Close()
+	l := lines.Writer{Log: terminal.print}
+	_, _ = io.Copy(&l, output) // nobody else could be told
+	l.Flush()
+}
+
+// shownTimeout bounds how long somebody may print who is killed.
+const shownTimeout = time.Second
+
+// end kills the agent and all that it has started, and returns when its last lines were given to the console.
+func (a *agent) end() {
+	_ = unix.Kill(-1, unix.SIGKILL) // there may be nobody
+	select {
+	case <-a.shown:
+	case <-time.After(shownTimeout): // it is in the hands of a device
+	}
 }
 
 // restrict takes from what this thread starts all capabilities but some, and the way to get them back.

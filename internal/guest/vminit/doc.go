@@ -20,6 +20,9 @@
 // A VM whose initramfs has a script (guest.ScriptPath) has no agent: the script is run as root in the file system of the
 // first disk, which it can write to and nothing lies on top of, and how it ends is said on the console.
 //
+// What the agent prints goes to the console by way of the init, which keeps some of it while nobody reads there, and drops
+// the oldest lines of what is more (guest.DroppedLine): neither the agent nor the end of the VM waits for a reader.
+//
 // What goes wrong is said in a sentence on the console, and ends the VM. Should the init itself fail the kernel
 // panics, which restarts the machine at once.
 package vminit

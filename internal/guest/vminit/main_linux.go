@@ -23,14 +23,11 @@ func Main() int {
 		say(err.Error())
 	} else {
 		line, _ := json.Marshal(exit) // it never fails
-		fmt.Fprintln(os.Stdout, ended+string(line)) // the console
+		terminal.print(ended + string(line))
 	}
 	restart()
 	return 1
 }
-
-// say prints a sentence on the console.
-func say(sentence string) { fmt.Fprintln(os.Stdout, "nex-init: "+sentence) }
 
 // run returns how the agent has ended, or the script, and the line that says so; or why there is none.
 func run() (exit guest.Exit, ended string, err error) {
@@ -41,7 +38,7 @@ func run() (exit guest.Exit, ended string, err error) {
 	if err != nil {
 		return guest.Exit{}, "", err
 	}
-	if err := loadModules(); err != nil {
+	if err := together(loadModules, raiseLoopback); err != nil {
 		return guest.Exit{}, "", err
 	}
 	if hasScript() {
@@ -54,11 +51,18 @@ func run() (exit guest.Exit, ended string, err error) {
 
 // runAgent returns how the agent has ended, or why there is none.
 func runAgent(e *events) (guest.Exit, error) {
-	image, err := enterRoot(e)
+	var root *root
+	err := together(loadDevices, func() (err error) {
+		root, err = mountDisks(e)
+		return err
+	})
 	if err != nil {
 		return guest.Exit{}, err
 	}
-	vm, err := newVM(image)
+	if err := root.enter(); err != nil {
+		return guest.Exit{}, err
+	}
+	vm, err := newVM(root.image)
 	if err != nil {
 		return guest.Exit{}, err
 	}

@@ -12,25 +12,25 @@ import (
 )
 
 // modulesDir is where an initramfs has the modules, with names in the order in which they are to be loaded, such as
-// 03-virtio_mmio.ko; and directories with those for a kind of device, such as virtio:d00000001.
+// 01-virtio_mmio.ko; and directories with those for a kind of device, such as virtio:d00000001.
 const modulesDir = "/modules"
 
-// loadModules loads the modules of the initramfs, if there is one.
-func loadModules() error {
-	cmdline, err := os.ReadFile("/proc/cmdline")
-	if err != nil {
+// loadModules loads the modules of the initramfs that every VM needs, if there is one.
+func loadModules() error { return loadDir(modulesDir) }
+
+// loadDevices loads the modules of the initramfs for the devices that the VM has.
+func loadDevices() error {
+	const devices = "/sys/bus/virtio/devices"
+	entries, err := os.ReadDir(devices)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := loadDir(modulesDir, string(cmdline)); err != nil {
-		return err
-	}
-	files, _ := filepath.Glob("/sys/bus/virtio/devices/*/modalias") // the pattern is well-formed
-	for _, file := range files {
-		alias, err := os.ReadFile(file)
+	for _, e := range entries {
+		alias, err := os.ReadFile(filepath.Join(devices, e.Name(), "modalias"))
 		if err != nil {
 			return err
 		}
-		if err := loadDir(filepath.Join(modulesDir, deviceKind(string(alias))), string(cmdline)); err != nil {
+		if err := loadDir(filepath.Join(modulesDir, deviceKind(string(alias)))); err != nil {
 			return err
 		}
 	}
@@ -45,28 +45,38 @@ func deviceKind(alias string) string {
 	return alias
 }
 
-// loadDir loads the modules of a directory, if there is one.
-func loadDir(dir, cmdline string) error {
+// loadDir loads the modules of a directory, if there is one: those of one number at the same time, as much of that is
+// to wait for devices.
+func loadDir(dir string) error {
 	entries, err := os.ReadDir(dir) // it sorts them
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	cmdline, failed := os.ReadFile("/proc/cmdline")
+	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
+	var number string
+	var same []func() error
 	for _, e := range entries {
-		if e.IsDir() {
+		n, name, ok := strings.Cut(strings.TrimSuffix(e.Name(), ".ko"), "-")
+		if !ok || e.IsDir() {
 			continue
 		}
-		parameters := parametersOf(moduleName(e.Name()), cmdline)
-		if err := loadModule(filepath.Join(dir, e.Name()), parameters); err != nil {
-			return fmt.Errorf("load module %s: %w: make the initramfs with the modules of this very kernel", e.Name(), err)
+		if n != number {
+			if err := together(same...); err != nil {
+				return err
+			}
+			number, same = n, nil
 		}
+		same = append(same, func() error {
+			if err := loadModule(filepath.Join(dir, e.Name()), parametersOf(name, string(cmdline))); err != nil {
+				return fmt.Errorf("load module %s: %w: make the initramfs with the modules of this very kernel", name, err)
+			}
+			return nil
+		})
 	}
-	return nil
-}
-
-// moduleName is the name in that of a file.
-func moduleName(file string) string {
-	_, name, _ := strings.Cut(strings.TrimSuffix(file, ".ko"), "-")
-	return name
+	return together(same...)
 }
 
 // parametersOf are what the command line of the kernel has for a module, name.parameter=value: the kernel itself

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nex-engine/nex/internal/ext4"
 	"github.com/nex-engine/nex/internal/guest"
 )
 
@@ -62,96 +63,135 @@ func beginnings() error {
 			return err
 		}
 	}
-	console, err := os.OpenFile("/dev/console", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
+	if err := terminal.open("/dev/console"); err != nil {
 		return err
 	}
-	defer console.Close()
-	for fd := range 3 {
-		if err := unix.Dup3(int(console.Fd()), fd, 0); err != nil {
+	return os.WriteFile("/proc/sys/kernel/panic", []byte("-1"), 0)
+}
+
+// root is what becomes the root.
+type root struct {
+	base   string // a directory for mount points
+	system string // where the file system of the first disk is
+	image  bool   // there is an image
+}
+
+func (r *root) disk() string { return filepath.Join(r.base, "disk") }
+
+// lower is what the root has that nobody writes to.
+func (r *root) lower() string {
+	if r.image {
+		return filepath.Join(r.base, "image")
+	}
+	return r.system
+}
+
+// mountDisks mounts the disks, of which the root is to be.
+func mountDisks(e *events) (*root, error) {
+	for _, disk := range []string{rootDisk, overlayDisk} {
+		if err := e.await(disk); err != nil {
+			return nil, err
+		}
+	}
+	inMemory, err := isInitramfs()
+	if err != nil {
+		return nil, err
+	}
+	r := root{base: "/", system: "/lower"}
+	if !inMemory {
+		// The kernel has mounted it. It is read-only, so the mount points are in memory.
+		r.base, r.system = "/run", "/"
+		if err := (mount{"tmpfs", r.base, "tmpfs", safe, "mode=0755"}).do(); err != nil {
+			return nil, err
+		}
+	}
+	_, err = os.Stat(imageDisk)
+	r.image = err == nil
+	return &r, together(r.mountLower, r.mountUpper)
+}
+
+func (r *root) mountLower() error {
+	if r.system != "/" {
+		if err := (mount{rootDisk, r.system, "ext4", safe | unix.MS_RDONLY, ""}).do(); err != nil {
 			return err
 		}
 	}
-	if err := os.WriteFile("/proc/sys/kernel/panic", []byte("-1"), 0); err != nil {
+	if !r.image {
+		return nil
+	}
+	return mount{imageDisk, r.lower(), "ext4", safe | unix.MS_RDONLY, ""}.do()
+}
+
+// stagedName is the directory of what is staged, on the disk that is written to.
+const stagedName = "in"
+
+func (r *root) mountUpper() error {
+	if err := (mount{overlayDisk, r.disk(), "ext4", safe | unix.MS_NOATIME, ""}).do(); err != nil {
 		return err
+	}
+	for _, dir := range []string{ext4.UpperDir, ext4.WorkDir, stagedName} {
+		if err := os.MkdirAll(filepath.Join(r.disk(), dir), 0o755); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// enterRoot makes the overlay of the disks the root. It reports whether there is an image.
-func enterRoot(e *events) (image bool, err error) {
-	for _, disk := range []string{rootDisk, overlayDisk} {
-		if err := e.await(disk); err != nil {
-			return false, err
+// enter makes the overlay of the disks the root.
+func (r *root) enter() error {
+	upper := filepath.Join(r.disk(), ext4.UpperDir)
+	if err := copyOwner(r.lower(), upper); err != nil {
+		return err
+	}
+	if r.system != "/" {
+		// What is there takes memory as long as the VM lives.
+		for _, path := range []string{"/init", modulesDir} {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
 		}
 	}
-	base, lower, err := baseOf()
-	if err != nil {
-		return false, err
-	}
-	_, err = os.Stat(imageDisk)
-	image = err == nil
-	disk, root := filepath.Join(base, "disk"), filepath.Join(base, "root")
-	system := lower
-	if image {
-		lower = filepath.Join(base, "image")
-		if err := (mount{imageDisk, lower, "ext4", safe | unix.MS_RDONLY, ""}).do(); err != nil {
-			return false, err
-		}
-	}
-	if err := (mount{overlayDisk, disk, "ext4", safe | unix.MS_NOATIME, ""}).do(); err != nil {
-		return false, err
-	}
-	upper, work, staged := filepath.Join(disk, "upper"), filepath.Join(disk, "work"), filepath.Join(disk, "in")
-	for _, dir := range []string{upper, work, staged} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return false, err
-		}
-	}
-	mounts := []mount{{"overlay", root, "overlay", safe, "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work}}
-	if image {
-		dir := filepath.Dir(guest.InitPath)
-		mounts = append(mounts, mount{filepath.Join(system, dir), filepath.Join(root, dir), "", unix.MS_BIND, ""})
-	}
-	for _, m := range early {
-		mounts = append(mounts, mount{m.target, filepath.Join(root, m.target), "", unix.MS_MOVE, ""})
-	}
-	for _, m := range late {
-		m.target = filepath.Join(root, m.target)
-		mounts = append(mounts, m)
-	}
-	mounts = append(mounts, mount{staged, filepath.Join(root, guest.StagedDir), "", unix.MS_BIND, ""})
-	for _, m := range mounts {
+	target := filepath.Join(r.base, "root")
+	for _, m := range r.mounts(target, upper) {
 		if err := m.do(); err != nil {
-			return false, err
+			return err
 		}
 	}
-	if err := switchRoot(root); err != nil {
-		return false, fmt.Errorf("make %s the root: %w", root, err)
+	if err := switchRoot(target); err != nil {
+		return fmt.Errorf("make %s the root: %w", target, err)
 	}
-	if err := furnish(image); err != nil || !image {
-		return image, err
+	if err := furnish(r.image); err != nil || !r.image {
+		return err
 	}
-	return image, shield()
+	return shield()
 }
 
-// baseOf returns a directory for mount points, and where the file system of the first disk is.
-func baseOf() (base, lower string, err error) {
-	inMemory, err := isInitramfs()
-	if err != nil {
-		return "", "", err
+// mounts are those of the root, which is to be at target.
+func (r *root) mounts(target, upper string) []mount {
+	layers := "lowerdir=" + r.lower() + ",upperdir=" + upper + ",workdir=" + filepath.Join(r.disk(), ext4.WorkDir)
+	mounts := []mount{{"overlay", target, "overlay", safe, layers}}
+	if r.image {
+		dir := filepath.Dir(guest.InitPath)
+		mounts = append(mounts, mount{filepath.Join(r.system, dir), filepath.Join(target, dir), "", unix.MS_BIND, ""})
 	}
-	if !inMemory {
-		// The kernel has mounted it. It is read-only, so the mount points are in memory.
-		return "/run", "/", mount{"tmpfs", "/run", "tmpfs", safe, "mode=0755"}.do()
+	for _, m := range early {
+		mounts = append(mounts, mount{m.target, filepath.Join(target, m.target), "", unix.MS_MOVE, ""})
 	}
-	// What is there takes memory as long as the VM lives.
-	for _, path := range []string{"/init", modulesDir} {
-		if err := os.RemoveAll(path); err != nil {
-			return "", "", err
-		}
+	for _, m := range late {
+		m.target = filepath.Join(target, m.target)
+		mounts = append(mounts, m)
 	}
-	return "/", "/lower", mount{rootDisk, "/lower", "ext4", safe | unix.MS_RDONLY, ""}.do()
+	staged := filepath.Join(r.disk(), stagedName)
+	return append(mounts, mount{staged, filepath.Join(target, guest.StagedDir), "", unix.MS_BIND, ""})
+}
+
+// copyOwner gives a directory the owner and mode of another: those of an overlay's root are its upper layer's.
+func copyOwner(from, to string) error {
+	var s unix.Stat_t
+	if err := unix.Stat(from, &s); err != nil {
+		return fmt.Errorf("look at %s: %w", from, err)
+	}
+	return errors.Join(unix.Chown(to, int(s.Uid), int(s.Gid)), unix.Chmod(to, s.Mode&0o7777))
 }
 
 func isInitramfs() (bool, error) {
@@ -187,6 +227,9 @@ func furnish(image bool) error {
 		return makeDir(guest.LinkDir, 0o700, guest.ImageAgentUser)
 	}
 	if err := makeDir(homeDir, 0o755, guest.AgentUser); err != nil {
+		return err
+	}
+	if err := makeDir(workDir, 0o755, guest.WorkloadUser); err != nil {
 		return err
 	}
 	return makeDir(guest.LinkDir, 0o700, guest.AgentUser)

@@ -26,7 +26,9 @@ func restart() {
 	case <-time.After(flushTimeout):
 		say("the disk could not be written in time")
 	}
+	terminal.flush(wordsTimeout)
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
 		say("the VM cannot be ended: " + err.Error())
+		terminal.flush(wordsTimeout)
 	}
 }

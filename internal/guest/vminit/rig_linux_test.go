@@ -116,8 +116,9 @@ type machine struct {
 
 // options change a machine.
 type options struct {
-	disk  int64    // size of the overlay; 0 means 64 MiB, less than 0 that there is none
-	extra []string // arguments of QEMU
+	disk    int64    // size of the overlay; 0 means 64 MiB, less than 0 that there is none
+	console *os.File // where the console goes to; nil means machine.output
+	extra   []string // arguments of QEMU
 }
 
 // bootTimeout bounds what a machine takes to do anything, where the processor is shared.
@@ -158,6 +159,9 @@ func start(t *testing.T, o options) *machine {
 	}
 	m.cmd = exec.Command("qemu-system-x86_64", append(args, o.extra...)...)
 	m.cmd.Stdout, m.cmd.Stderr = &m.output, &m.output
+	if o.console != nil {
+		m.cmd.Stdout = o.console
+	}
 	if err := m.cmd.Start(); err != nil {
 		t.Fatalf("start QEMU: %v: install qemu-system-x86", err)
 	}

@@ -38,9 +38,10 @@ func (r *routes) addAddress(index int, p netip.Prefix) error {
 	return r.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)
 }
 
-// addGateway sends all that is elsewhere to a gateway.
+// addGateway sends all that is elsewhere to a gateway, which is on the link whatever its address is.
 func (r *routes) addGateway(index int, a netip.Addr) error {
-	b := []byte{family(a), 0, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_BOOT, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST, 0, 0, 0, 0}
+	b := []byte{family(a), 0, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_BOOT, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST}
+	b = native.AppendUint32(b, unix.RTNH_F_ONLINK)
 	b = appendAttribute(b, unix.RTA_GATEWAY, a.AsSlice())
 	b = appendAttribute(b, unix.RTA_OIF, native.AppendUint32(nil, uint32(index)))
 	return r.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b)

@@ -56,7 +56,7 @@ func runScript(e *events) (guest.Exit, error) {
 	if err := e.await(rootDisk); err != nil {
 		return guest.Exit{}, err
 	}
-	if err := raiseLoopback(); err != nil {
+	if err := loadDevices(); err != nil {
 		return guest.Exit{}, err
 	}
 	if err := identify(guest.Boot{Time: setup.Time, Entropy: setup.Entropy, Network: setup.Network}); err != nil {
@@ -135,7 +135,7 @@ func execScript() (guest.Exit, error) {
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		_, _ = io.Copy(os.Stdout, output) // nobody else could be told
+		_, _ = io.Copy(terminal.tty(), output) // nobody else could be told
 	}()
 	exit, err := (&agent{pid: pid, killed: before}).wait()
 	killRest() // it may have left somebody who writes

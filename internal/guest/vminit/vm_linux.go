@@ -17,8 +17,6 @@ type vm struct {
 	group  *group
 	staged *staging
 	nodes  *nodes
-	off    chan struct{} // closed when the node wants the end
-	end    sync.Once
 
 	mu     sync.Mutex
 	asked  bool // to boot
@@ -28,12 +26,12 @@ type vm struct {
 
 // newVM starts the agent, and lets the node call. The calling thread is locked.
 func newVM(image bool) (*vm, error) {
-	if err := raiseLoopback(); err != nil {
-		return nil, err
-	}
 	dir, user, groups, dev := homeDir, guest.AgentUser, groupRoot, "/dev"
-	if image {
+	switch {
+	case image:
 		dir, user, groups, dev = "/", guest.ImageAgentUser, ownGroups, ownDev
+	case hasNetwork():
+		dir = workDir
 	}
 	g, err := newGroup(groups)
 	if err != nil {
@@ -47,7 +45,7 @@ func newVM(image bool) (*vm, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &vm{agent: a, group: g, staged: s, off: make(chan struct{})}
+	v := &vm{agent: a, group: g, staged: s}
 	v.nodes = &nodes{vm: v, dev: dev}
 	if err := v.nodes.listenLinks(guest.LinkDir, user); err != nil {
 		return nil, err
@@ -59,28 +57,17 @@ func newVM(image bool) (*vm, error) {
 // endedTimeout bounds how long the node may take to hear of the end.
 const endedTimeout = time.Second
 
-// run returns when the agent has ended, or the node wants the end.
+// run returns when the agent has ended, and the node knows, if it is there.
 func (v *vm) run() (guest.Exit, error) {
-	type ending struct {
-		exit guest.Exit
-		err  error
+	defer v.agent.end()
+	exit, err := v.agent.wait()
+	if err != nil {
+		return guest.Exit{}, err
 	}
-	ended := make(chan ending, 1)
-	go func() {
-		e, err := v.agent.wait()
-		ended <- ending{e, err}
-	}()
-	select {
-	case e := <-ended:
-		if e.err == nil {
-			ctx, cancel := context.WithTimeout(context.Background(), endedTimeout)
-			defer cancel()
-			v.nodes.ended(ctx, e.exit) // a node that is not there finds the line on the console
-		}
-		return e.exit, e.err
-	case <-v.off:
-		return guest.Exit{}, errors.New("the node has asked for the end of the VM")
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), endedTimeout)
+	defer cancel()
+	v.nodes.ended(ctx, exit) // a node that is not there finds the line on the console
+	return exit, nil
 }
 
 // Boot implements [guest.VM].
@@ -141,6 +128,3 @@ func (v *vm) Configure(l guest.Limits) error {
 	v.limits = l
 	return nil
 }
-
-// PowerOff implements [guest.VM].
-func (v *vm) PowerOff() { v.end.Do(func() { close(v.off) }) }

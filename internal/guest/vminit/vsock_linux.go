@@ -32,20 +32,29 @@ func (n *nodes) listenVsock() error {
 	return nil
 }
 
+// isHost reports whether an address is that of the host, where the node is. Programs in the VM may connect, too.
+func isHost(a unix.Sockaddr) bool {
+	from, ok := a.(*unix.SockaddrVM)
+	return ok && from.CID == unix.VMADDR_CID_HOST
+}
+
 func (n *nodes) acceptVsock(l *os.File) {
 	defer l.Close()
 	raw, err := l.SyscallConn()
 	for err == nil {
 		conn := -1
+		var from unix.Sockaddr
 		var refused error
 		err = raw.Read(func(fd uintptr) bool {
-			conn, _, refused = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			conn, from, refused = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 			return !errors.Is(refused, unix.EAGAIN)
 		})
 		switch {
 		case err != nil || errors.Is(refused, unix.EINTR) || errors.Is(refused, unix.ECONNABORTED):
 		case refused != nil:
 			err = refused
+		case !isHost(from):
+			_ = unix.Close(conn) // nothing was written
 		default:
 			go n.serve(os.NewFile(uintptr(conn), "vsock")) // ends with the connection
 		}

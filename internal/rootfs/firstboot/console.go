@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/nex-engine/nex/internal/guest"
@@ -16,6 +17,9 @@ const maxLine = 64 << 10
 
 // initPrefix begins the lines of the init.
 const initPrefix = "nex-init: "
+
+// restarts matches what a kernel says at the very end, whatever it was told about saying little.
+var restarts = regexp.MustCompile(`^\[ *\d+\.\d+\] reboot: `)
 
 // console passes on what comes by a serial console, but for what the init says.
 type console struct {
@@ -51,8 +55,8 @@ func (c *console) flush() {
 func (c *console) end(with string) {
 	line := strings.TrimRight(string(c.line), "\r")
 	c.line = c.line[:0]
-	if c.exit != nil {
-		return // it is the kernel that restarts
+	if restarts.MatchString(line) {
+		return
 	}
 	if before, text, ok := strings.Cut(line, guest.ScriptEndedLine); ok {
 		var e guest.Exit
@@ -71,7 +75,7 @@ func (c *console) end(with string) {
 }
 
 // hint is for a machine that does not come to run the script.
-const hint = "look whether its kernel fits, and has all built in or --modules"
+const hint = "look whether its kernel fits this machine"
 
 // result is how the script ended, after the machine has.
 func (c *console) result(ended error) error {

@@ -3,6 +3,8 @@ package firstboot_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,7 +89,21 @@ func inspect(t *testing.T, image, request string) string {
 }
 
 func TestScript(t *testing.T) {
-	r := newRig(t, `#!/bin/sh -eu
+	// What listens here is reached by way of QEMU.
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			_, _ = io.WriteString(conn, "reached\n")
+			conn.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	r := newRig(t, `#!/bin/bash -eu
+cat </dev/tcp/10.0.2.2/`+port+`
 id -u
 cat /proc/uptime >/dev/null
 echo "year $(date +%Y)"
@@ -110,7 +126,7 @@ printf 'no end' >&2
 		t.Fatalf("%v\n%s", err, r.output.String())
 	}
 	t.Logf("built in %v", time.Since(begin))
-	want := "0\nyear " + time.Now().UTC().Format("2006") + "\nnameserver 10.0.2.3\nno end\n"
+	want := "reached\n0\nyear " + time.Now().UTC().Format("2006") + "\nnameserver 10.0.2.3\nno end\n"
 	if got := r.output.String(); got != want {
 		t.Errorf("the output is %q, want %q", got, want)
 	}
@@ -174,6 +190,9 @@ func TestNotRun(t *testing.T) {
 	}
 	if err := m.Change(t.Context(), disk); err == nil || !strings.Contains(err.Error(), "has an interpreter that the root file system has not") {
 		t.Errorf("error = %v", err)
+	}
+	if got := r.output.String(); got != "" {
+		t.Errorf("output = %q", got)
 	}
 }
 

@@ -68,7 +68,7 @@ func New(ctx context.Context, c Config) (*Machine, error) {
 func (m *Machine) Change(ctx context.Context, disk string) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.Timeout, timeoutError{m.Timeout})
 	defer cancel()
-	dir, err := os.MkdirTemp("", "nex-script-")
+	dir, err := os.MkdirTemp("", "nex-firstboot-")
 	if err != nil {
 		return err
 	}
@@ -141,5 +141,9 @@ func (m *Machine) run(ctx context.Context, cmd *exec.Cmd) error {
 	if said := m.vmm.Complaint(complaints.Bytes()); said != "" && console.exit == nil && console.said == "" {
 		return fmt.Errorf("the machine for the script does not run: %s", said)
 	}
-	return console.result(ended)
+	err := console.result(ended)
+	if err != nil && console.exit == nil && m.Modules == "" {
+		err = fmt.Errorf("%w; a kernel that has not all built in needs --modules", err)
+	}
+	return err
 }

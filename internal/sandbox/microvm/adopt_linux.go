@@ -19,7 +19,7 @@ import (
 
 // handleVersion changes with handle, and with anything in the directory of a sandbox, inside it or in how it is
 // run that a later version of the driver has to know.
-const handleVersion = 1
+const handleVersion = 2
 
 // handle is what the driver has to know of a sandbox to take it over, besides its process.
 type handle struct {
@@ -34,6 +34,7 @@ type handle struct {
 // record writes down how the sandbox is to be taken over. Before it is called for the first time it cannot be.
 func (i *instance) record(h handle) error {
 	h.VMM, h.Machine = i.driver.vmm.Name(), i.machine
+	h.Machine.Rates = i.driver.rates(h.Settings.Limits)
 	r := sandboxdir.Record{Process: i.process}
 	if err := r.SetHandle(handleVersion, h); err != nil {
 		return err
@@ -75,6 +76,10 @@ func (d *Driver) adopt(ctx context.Context, id string, log func(line string)) (_
 		return nil, err
 	}
 	undo.Add(func() { i.output.End(0) })
+	if i.complain.output, err = sandboxdir.OpenOutput(i.home.complaints(), i.complain.line); err != nil {
+		return nil, err
+	}
+	undo.Add(func() { i.complain.output.End(0) })
 	if err := i.takeOver(ctx, &undo); err != nil {
 		return nil, err
 	}

@@ -131,16 +131,7 @@ func describe(l netlink.Link) (guest.Network, error) {
 			n.Gateway = gateway
 		}
 	}
-	n.Address = reaching(n.Address, n.Gateway)
 	return n, nil
-}
-
-// reaching is the address in the smallest subnet that has the gateway, too: a machine reaches its gateway directly.
-func reaching(a netip.Prefix, gateway netip.Addr) netip.Prefix {
-	for gateway.IsValid() && a.Bits() > 0 && !a.Masked().Contains(gateway) {
-		a = netip.PrefixFrom(a.Addr(), a.Bits()-1)
-	}
-	return a
 }
 
 // join makes a bridge between the interface, which loses its addresses and its hardware address, and a new tap.

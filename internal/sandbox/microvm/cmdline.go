@@ -21,7 +21,7 @@ func Cmdline(initrd string) string {
 		"ipv6.disable=1",
 	}
 	if initrd == "" {
-		words = append(words, "root=/dev/vda", "ro", "rootfstype=ext4", "rootwait", "init="+guest.InitPath)
+		words = append(words, "root=/dev/vda", "ro", "rootfstype=ext4", "init="+guest.InitPath)
 	}
 	return strings.Join(words, " ")
 }

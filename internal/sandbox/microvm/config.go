@@ -58,8 +58,8 @@ type Config struct {
 	// shared with another node.
 	Dir string
 	// Snapshots is a directory for what machines without a network start from, so that they need not boot. It is
-	// made when it is missing, is on the file system of Dir, and may be shared by nodes with the same machines. Empty
-	// means that all machines boot.
+	// made when it is missing, is on the file system of Dir, and may be Dir, or shared by nodes with the same
+	// machines. Empty means that all machines boot.
 	Snapshots string
 	// StartTimeout bounds the time from the start of a machine until its init calls. 0 takes
 	// [DefaultStartTimeout].

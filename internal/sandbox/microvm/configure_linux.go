@@ -62,6 +62,8 @@ func (i *instance) configure(ctx context.Context, s sandbox.Settings) (err error
 // limit changes the limits where they are enforced: inside, at the group, and by the VMM.
 func (i *instance) limit(ctx context.Context, l, old sandbox.Limits, undo *unwind.Stack) error {
 	d := i.driver
+	at := i.machine
+	at.Rates = d.rates(old)
 	steps := []func(context.Context, sandbox.Limits) error{
 		func(ctx context.Context, l sandbox.Limits) error {
 			s, err := i.current(ctx)
@@ -71,12 +73,11 @@ func (i *instance) limit(ctx context.Context, l, old sandbox.Limits, undo *unwin
 			return err
 		},
 		func(_ context.Context, l sandbox.Limits) error { return i.group.Set(d.hostLimits(l)) },
-		func(ctx context.Context, l sandbox.Limits) error {
-			if reflect.DeepEqual(d.rates(l), d.rates(old)) {
-				return nil
-			}
-			return d.vmm.SetRates(ctx, i.machine, d.rates(l))
-		},
+	}
+	if !reflect.DeepEqual(d.rates(l), at.Rates) {
+		steps = append(steps, func(ctx context.Context, l sandbox.Limits) error {
+			return d.vmm.SetRates(ctx, at, d.rates(l))
+		})
 	}
 	for _, set := range steps {
 		if err := set(ctx, l); err != nil {

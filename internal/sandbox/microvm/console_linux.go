@@ -32,7 +32,7 @@ func (c *console) line(line string) {
 	// The agent need not have ended its last line.
 	if before, text, ok := strings.Cut(line, guest.EndedLine); ok {
 		var e guest.Exit
-		if json.Unmarshal([]byte(text), &e) == nil {
+		if json.Unmarshal([]byte(text), &e) == nil && e.Check() == nil {
 			c.ended(e)
 			if line = before; line == "" {
 				return
@@ -50,6 +50,9 @@ func (c *console) line(line string) {
 func (c *console) isOther(line string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if strings.HasPrefix(line, guest.DroppedLine) {
+		return false // it is where lines of the agent should be
+	}
 	if strings.HasPrefix(line, initPrefix) {
 		c.init = line
 		return true

@@ -14,18 +14,20 @@ func TestConsole(t *testing.T) {
 	got := microvm.Sort(
 		"[    0.000000] Linux version 6.1.0", "agent says", "[now] agent says too", "", "nex-init: something is odd",
 		`no end`+guest.EndedLine+`{"code":-1,"signal":"SIGKILL","oom":true}`, guest.EndedLine+`{"code":3}`, guest.EndedLine+"never",
-		"[    9.999999] reboot: Restarting system",
+		guest.EndedLine+`{"code":4711}`, guest.EndedLine+`{"code":-1,"signal":"\u001b[2J"}`,
+		guest.DroppedLine+"12", "[    9.999999] reboot: Restarting system",
 	)
 	for want, lines := range map[string][]string{
-		"":                  {"[    9.999999] reboot: Restarting system", "panic"},
-		"Kernel panic":      {"[    1.000000] Kernel panic", "[    1.000001] CPU: 0", "[    9.999999] reboot: Restarting system"},
-		"nex-init: no disk": {"[    1.000000] Kernel panic", "nex-init: no", "nex-init: no disk"},
+		"":                                {"[    9.999999] reboot: Restarting system", "panic"},
+		"Kernel panic":                    {"[    1.000000] Kernel panic", "[    1.000001] CPU: 0", "[    9.999999] reboot: Restarting system"},
+		guest.EndedLine + `{"code":4711}`: {guest.EndedLine + `{"code":4711}`, "agent says"},
+		"nex-init: no disk":               {"[    1.000000] Kernel panic", "nex-init: no", "nex-init: no disk", guest.DroppedLine + "1"},
 	} {
 		if last := microvm.Sort(lines...).Last; last != want {
 			t.Errorf("last words of %q = %q, want %q", lines, last, want)
 		}
 	}
-	if want := []string{"agent says", "[now] agent says too", "", "no end"}; !slices.Equal(got.Agent, want) {
+	if want := []string{"agent says", "[now] agent says too", "", "no end", guest.DroppedLine + "12"}; !slices.Equal(got.Agent, want) {
 		t.Errorf("the agent says %q, want %q", got.Agent, want)
 	}
 	if want := []guest.Exit{{Code: -1, Signal: "SIGKILL", OOM: true}, {Code: 3}}; !slices.Equal(got.Ended, want) {

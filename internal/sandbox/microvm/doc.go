@@ -45,8 +45,9 @@
 //
 // All that makes a machine the one that it is comes after that, with the bootstrap document: identity, clock,
 // entropy and limits. What a process has drawn at random before, as runtimes do for their hash tables, is the same
-// in all. A snapshot is of no use with another kernel, initrd or root file system, or in another run of the host;
-// Sweep removes it then. If QEMU cannot use it machines boot.
+// in all. A snapshot is of no use with another kernel, initrd, root file system or VMM, or in another run of the host;
+// Sweep removes it then. A machine that for whatever reason does not go on from its snapshot boots instead, and the next
+// one has another snapshot; after a few such failures all boot.
 //
 // # On the host
 //
@@ -56,7 +57,7 @@
 //	disk            the machine's own disk
 //	output          the FIFO that the serial console goes to
 //	vmm             sockets and files of the program that runs the machine
-//	vmm.log         what that complains of
+//	complaints      the FIFO that what it complains of goes to
 //
 // Beside them, for each image that a sandbox was started with:
 //

@@ -12,6 +12,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
+	"github.com/nex-engine/nex/internal/guest"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 	"github.com/nex-engine/nex/internal/sandboxdir"
@@ -68,7 +69,7 @@ func New(c Config) (*Driver, error) {
 	}
 	d := &Driver{
 		vmm: c.VMM, dir: dir, log: c.Logger, cgroups: c.Cgroups, network: c.Network,
-		images: images{dir: dir, used: map[string]*imageDisk{}},
+		images: images{dir: dir, making: make(chan struct{}, 1), used: map[string]*imageDisk{}},
 		memory: c.MemoryBytes, disk: c.DiskBytes, cpus: c.CPUs, startTimeout: c.StartTimeout,
 	}
 	if d.kernel, err = findFile("kernel", "kernel_filepath", c.Kernel); err != nil {
@@ -110,6 +111,7 @@ func (d *Driver) setDefaults() {
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
+	d.images.log = d.log
 }
 
 // Check reports whether machines can be started here with this configuration. The error says what does not work and
@@ -143,10 +145,10 @@ func isRoot() bool { return os.Geteuid() == 0 }
 
 // Start starts an agent. See [sandbox.Driver].
 func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Instance, error) {
-	i, err := d.start(ctx, spec)
+	i, err := d.start(ctx, spec, true)
 	if bad, ok := errors.AsType[snapshotError](err); ok {
-		d.log.Warn("machines have to boot, because a snapshot is of no use", attrError, bad)
-		i, err = d.start(ctx, spec)
+		d.log.Warn("a machine has to boot, because it did not go on from a snapshot", attrAgent, spec.ID, attrError, bad)
+		i, err = d.start(ctx, spec, false)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start agent in a microVM: %w", err) // and no nil instance in an interface
@@ -154,7 +156,8 @@ func (d *Driver) Start(ctx context.Context, spec sandbox.Spec) (sandbox.Instance
 	return i, nil
 }
 
-func (d *Driver) start(ctx context.Context, spec sandbox.Spec) (_ *instance, err error) {
+// start starts an agent in a machine that boots, or may go on from a snapshot: then a [snapshotError] is of use.
+func (d *Driver) start(ctx context.Context, spec sandbox.Spec, resume bool) (_ *instance, err error) {
 	var undo unwind.Stack
 	defer undo.RunOnError(&err)
 	if ctx.Err() != nil {
@@ -172,7 +175,7 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec) (_ *instance, err
 		return nil, err
 	}
 	defer release() // the machine has it then
-	i, err := d.newMachine(ctx, spec, disk, &undo)
+	i, err := d.newMachine(ctx, spec, disk, resume, &undo)
 	if err != nil {
 		return nil, err
 	}
@@ -191,9 +194,6 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec) (_ *instance, err
 		d.logged(spec.ID, "remove control group of sandbox", i.group.Remove(ctx))
 	})
 	if err := i.launch(ctx, spec); err != nil {
-		if _, ok := errors.AsType[snapshotError](err); ok {
-			d.forget(i.machine.Snapshot)
-		}
 		return nil, err
 	}
 	return i, nil
@@ -201,20 +201,23 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec) (_ *instance, err
 
 // newMachine makes what a machine is on disk. The disk image has the root of a container image, and is empty if there is
 // none.
-func (d *Driver) newMachine(ctx context.Context, spec sandbox.Spec, image string, undo *unwind.Stack) (*instance, error) {
+func (d *Driver) newMachine(ctx context.Context, spec sandbox.Spec, image string, resume bool, undo *unwind.Stack) (*instance, error) {
 	diskBytes := d.diskBytes(spec.Settings.Limits)
 	snapshot := ""
-	if !spec.Network && image == "" { // one that has a network has a hardware address of its own
-		snapshot = d.snapshot(ctx, diskBytes)
+	if resume && !spec.Network && image == "" { // one that has a network has a hardware address of its own
+		var err error
+		if snapshot, err = d.snapshot(ctx, diskBytes); err != nil {
+			return nil, err
+		}
 	}
 	user := userOf(spec.ID)
 	h, err := makeHome(d.dir, spec.ID, diskBytes, snapshot, user)
 	if err != nil {
-		return nil, err
+		return nil, d.blame(ctx, snapshot, err)
 	}
 	undo.Add(func() { d.logged(spec.ID, "remove sandbox directory", sandboxdir.Remove(string(h))) })
 	m := d.machine(h, user)
-	m.Snapshot = snapshot
+	m.Snapshot, m.Rates = snapshot, d.rates(spec.Settings.Limits)
 	if image != "" {
 		m.Disks = append(m.Disks, vmm.Disk{Path: image, ReadOnly: true})
 	}
@@ -245,6 +248,9 @@ func (d *Driver) accept(spec sandbox.Spec) error {
 	}
 	if spec.Network && !isRoot() {
 		return errors.New("a sandbox gets a network only from a node that runs as root: run it as root")
+	}
+	if n := len(spec.Bootstrap); n > guest.MaxBootstrap { // which is not to be blamed on a machine
+		return fmt.Errorf("the bootstrap document has %d bytes, and may have %d", n, guest.MaxBootstrap)
 	}
 	return d.acceptLimits(spec.Settings.Limits)
 }

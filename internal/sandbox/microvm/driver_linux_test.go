@@ -172,7 +172,8 @@ func TestStartRefuses(t *testing.T) {
 	for want, spec := range map[string]sandbox.Spec{
 		"network":           {Network: true},
 		"image":             {Rootfs: dir},
-		"mem_size_mib":      limited(sandbox.Limits{MemoryBytes: 1 << 40}),
+		"bootstrap":         {Bootstrap: make([]byte, 64<<10+1)},
+		"memsize_mib":       limited(sandbox.Limits{MemoryBytes: 1 << 40}),
 		"limit is negative": limited(sandbox.Limits{DiskBytes: -1}),
 		"for the disk":      limited(sandbox.Limits{DiskBytes: 100}),
 	} {

@@ -26,6 +26,16 @@ func Sort(lines ...string) Sorted {
 	return s
 }
 
+// KeepComplaints gives a line, so many times, and another to what is kept of complaints, and returns what that is.
+func KeepComplaints(line string, times int, last string) string {
+	var c complaints
+	for range times {
+		c.line(line)
+	}
+	c.line(last)
+	return string(c.text())
+}
+
 // Checks of the beginnings of files.
 var (
 	IsKernel = isKernel

@@ -20,11 +20,11 @@ const diskFile = "disk"
 // home is the directory of one sandbox.
 type home string
 
-func (h home) id() string     { return filepath.Base(string(h)) }
-func (h home) disk() string   { return filepath.Join(string(h), diskFile) }
-func (h home) vmm() string    { return filepath.Join(string(h), "vmm") }
-func (h home) log() string    { return filepath.Join(string(h), "vmm.log") }
-func (h home) output() string { return filepath.Join(string(h), "output") }
+func (h home) id() string         { return filepath.Base(string(h)) }
+func (h home) disk() string       { return filepath.Join(string(h), diskFile) }
+func (h home) vmm() string        { return filepath.Join(string(h), "vmm") }
+func (h home) output() string     { return filepath.Join(string(h), "output") }
+func (h home) complaints() string { return filepath.Join(string(h), "complaints") }
 
 // makeHome makes the directory of the sandbox below dir, with a disk of that size, or the one of a snapshot; what the
 // machine's process has to own is the user's. It fails if there is one already.
@@ -102,27 +102,4 @@ func userOf(id string) *vmm.User {
 	_, _ = io.WriteString(sum, id) // it never fails
 	n := firstUser + int(sum.Sum64()>>(64-userBits))
 	return &vmm.User{UID: n, GID: n}
-}
-
-// complaints is the end of what the machine's process has complained of.
-func (h home) complaints() []byte { return readTail(h.log(), 16<<10) }
-
-// readTail reads at most n bytes from the end of a file; no file is an empty one.
-func readTail(path string, n int64) []byte {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	if _, err := f.Seek(-n, io.SeekEnd); err != nil {
-		_, err = f.Seek(0, io.SeekStart) // it is shorter
-		if err != nil {
-			return nil
-		}
-	}
-	b, err := io.ReadAll(io.LimitReader(f, n))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil
-	}
-	return b
 }

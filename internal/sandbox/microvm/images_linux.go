@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,9 @@ const (
 
 // images are the disks of images that machines were started with. It is safe for concurrent use.
 type images struct {
-	dir string
+	dir    string
+	log    *slog.Logger
+	making chan struct{} // has room for who makes one: what is known of all of its files is in memory
 
 	mu   sync.Mutex
 	used map[string]*imageDisk // by key: those that somebody wants at the moment
@@ -52,27 +55,47 @@ func (m *images) disk(ctx context.Context, root string) (path string, release fu
 		return "", nil, fmt.Errorf("the root directory of the image cannot be used: %w", err)
 	}
 	d, release := m.take(key)
+	at := filepath.Join(m.dir, imagePrefix+key)
+	if err := m.provide(ctx, d, at, key, root); err != nil {
+		release()
+		return "", nil, err
+	}
+	return filepath.Join(at, diskFile), release, nil
+}
+
+// provide returns when the disk in the directory at is there.
+func (m *images) provide(ctx context.Context, d *imageDisk, at, key, root string) error {
 	select {
 	case d.turn <- struct{}{}:
 	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if _, err := os.Stat(filepath.Join(at, diskFile)); err == nil {
+		<-d.turn
+		return nil
+	}
+	made := make(chan error, 1)
+	_, release := m.take(key)
+	go func() { // ends when the disk is there: for who tries again, should it take longer than we have time
+		m.making <- struct{}{}
+		err := m.make(context.WithoutCancel(ctx), at, root)
+		if failed := m.evict(); failed != nil { // another one, which Sweep removes
+			m.log.Warn("a disk of an image that is gone cannot be removed", attrError, failed)
+		}
+		<-m.making
+		<-d.turn
 		release()
-		return "", nil, context.Cause(ctx)
+		made <- err
+	}()
+	select {
+	case err := <-made:
+		if err != nil {
+			return fmt.Errorf("make a disk of the image: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	defer func() { <-d.turn }()
-	at := filepath.Join(m.dir, imagePrefix+key)
-	path = filepath.Join(at, diskFile)
-	if _, err := os.Stat(path); err == nil {
-		return path, release, nil
-	}
-	err = m.make(ctx, at, root)
-	if err == nil {
-		err = m.evict()
-	}
-	if err != nil {
-		release()
-		return "", nil, fmt.Errorf("make a disk of the image: %w", err)
-	}
-	return path, release, nil
 }
 
 // take keeps a disk from being removed until release is called.

@@ -4,16 +4,20 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/image"
+	unpack "github.com/nex-engine/nex/internal/image/rootfs"
 	"github.com/nex-engine/nex/internal/network"
 	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/rootfs"
@@ -24,18 +28,26 @@ import (
 // debian unpacks an image of Debian, and returns its root.
 func debian(t *testing.T) string {
 	t.Helper()
-	store, err := image.Open(image.Config{Dir: filepath.Join(t.TempDir(), "images"), AllowFile: true})
+	layer, err := os.Open(filepath.Join(nextest.Root(), "bin", "debian.tar"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.Close() })
-	l := nex.Location{Scheme: nex.SchemeFile, Path: filepath.Join(nextest.Root(), "bin", "debian.tar")}
-	m, err := store.Get(t.Context(), image.Reference{Location: l})
+	defer layer.Close()
+	dir := filepath.Join(t.TempDir(), "root")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(m.Release)
-	return m.Root()
+	defer root.Close()
+	u := unpack.NewUnpacker(root, unpack.Limits{Bytes: image.DefaultMaxImageBytes, Files: image.DefaultMaxFiles})
+	defer u.Close()
+	if err := u.Apply(t.Context(), layer); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // agentRootfs is a root file system with the real agent.
@@ -132,6 +144,7 @@ pwd
 grep -E '^(Cap...|NoNewPrivs):' /proc/self/status | tr -d '\t' | sort -u
 echo "devices $(ls /dev | tr '\n' ' ')"
 try write-root 'echo x >/file && cat /file'
+try write-etc 'echo x >/etc/file'
 try write-tmp 'echo x >/tmp/file'
 try write-null 'echo x >/dev/null'
 try read-disk 'head -c1 /dev/vdb /run/nex/own/dev/vdb'
@@ -146,7 +159,6 @@ try set-limit 'echo max >/sys/fs/cgroup/agent/memory.max'
 try leave-group 'echo $$ >/sys/fs/cgroup/cgroup.procs'
 try make-device 'mknod /tmp/disk b 254 16'
 try mount 'mount -t tmpfs none /mnt'
-try kill-init 'kill -9 1 && sleep 1 && false'
 try read-init 'ls -l /proc/1/fd/ && cat /proc/1/environ'
 try read-limit 'cat /sys/fs/cgroup/agent/memory.max'
 `
@@ -163,6 +175,9 @@ func TestImage(t *testing.T) {
 		t.Error("the driver says that it runs no images")
 	}
 	root := debian(t)
+	if err := os.Chmod(root, 0o777|os.ModeSticky); err != nil { // what is said about the root itself counts, too
+		t.Fatal(err)
+	}
 	var disks []os.FileInfo
 	for _, user := range []uint32{0, 1000} {
 		said, exit := runImage(t, d, fmt.Sprintf("image%d", user), root, agentlink.Image{
@@ -171,19 +186,15 @@ func TestImage(t *testing.T) {
 		if !exit.Success() {
 			t.Errorf("as user %d: it ended with %s", user, exit)
 		}
+		can := map[bool]string{true: "can", false: "cannot"}
 		want := []string{
-			"debian ", fmt.Sprintf("uid=%[1]d", user), "/srv\n", "CapEff:0000000000000000\n", "CapBnd:0000000000000000\n", "NoNewPrivs:1\n",
+			"\nwrite-etc " + can[user == 0] + "\n", "debian ", fmt.Sprintf("uid=%[1]d", user), "/srv\n", "CapEff:0000000000000000\n", "CapBnd:0000000000000000\n", "NoNewPrivs:1\n",
 			"devices fd full null ptmx pts random shm stderr stdin stdout tty urandom zero \n",
-			"write-tmp can\n", "write-null can\n", "read-limit can\n",
-		}
-		if user == 0 {
-			want = append(want, "write-root can\n")
-		} else {
-			want = append(want, "write-root cannot\n")
+			"write-root can\n", "write-tmp can\n", "write-null can\n", "read-limit can\n",
 		}
 		for _, name := range []string{
 			"read-disk", "list-own", "list-link", "move-nex", "move-link", "change-nex", "set-pattern", "send-request", "set-limit",
-			"leave-group", "make-device", "mount", "kill-init", "read-init",
+			"leave-group", "make-device", "mount", "read-init",
 		} {
 			want = append(want, "\n"+name+" cannot\n")
 		}
@@ -275,5 +286,43 @@ func TestSweepImages(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 || left[0].Name() != "other-thing" {
 		t.Errorf("left = %v, %v, want what is not the driver's", left, err)
+	}
+}
+
+// What is left of another image, and cannot be removed, keeps no machine from starting.
+func TestImageBesideOneThatStays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stays := filepath.Join(dir, "image-gone", "full")
+	if err := os.MkdirAll(stays, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 { // no permissions bind it
+		if err := unix.Mount("nex-test", stays, "tmpfs", 0, "size=8k"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Unmount(stays, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+	} else {
+		if err := os.WriteFile(filepath.Join(stays, "file"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(stays, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(stays, 0o700) }) // or t fails to remove it
+	}
+	var log bytes.Buffer
+	d := newStandin(t, &standin{}, microvm.Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	i, err := d.Start(t.Context(), sandbox.Spec{ID: "agent1", Rootfs: t.TempDir(), Bootstrap: []byte("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	destroy(t, i)
+	if !strings.Contains(log.String(), "a disk of an image that is gone cannot be removed") {
+		t.Errorf("the log does not tell of what stays: %s", log.String())
 	}
 }

@@ -45,6 +45,7 @@ type instance struct {
 	process  proctree.Identity
 	console  *console
 	output   *sandboxdir.Output
+	complain complaints
 	talk     talk
 
 	life context.Context // ends with the process
@@ -140,6 +141,7 @@ func (i *instance) run() {
 	for !i.killRest() {
 	}
 	i.output.End(outputDelay)
+	i.complain.output.End(outputDelay)
 	i.exit = i.howEnded()
 }
 
@@ -164,8 +166,8 @@ func (i *instance) howEnded() nex.Exit {
 	return exit
 }
 
-// complaint is what the VMM has to say, empty if it has nothing.
-func (i *instance) complaint() string { return i.driver.vmm.Complaint(i.home.complaints()) }
+// complaint is what the VMM has to say, empty if it has nothing. It is complete once the output has ended.
+func (i *instance) complaint() string { return i.driver.vmm.Complaint(i.complain.text()) }
 
 // killRest reports whether nothing of the sandbox runs, after its process has ended.
 func (i *instance) killRest() bool {

@@ -31,42 +31,48 @@ func (i *instance) launch(ctx context.Context, spec sandbox.Spec) error {
 		}
 	}
 	if err := i.begin(spec.Log, func() { i.keep(nil, true) }); err != nil {
-		return err
+		return i.driver.blame(ctx, i.machine.Snapshot, err)
 	}
-	err := i.settle(ctx, spec, net)
-	if err != nil {
-		err = i.problem(ctx, err)
+	if err := i.settle(ctx, spec, net); err != nil {
+		return i.driver.blame(ctx, i.machine.Snapshot, i.problem(ctx, err))
 	}
-	return err
+	i.driver.snapshots.prove(i.machine.Snapshot)
+	if err := i.record(i.handle); err != nil {
+		return i.problem(ctx, err)
+	}
+	return nil
 }
 
 // begin starts the process, and what sees it to its end. The function keep, which runs as long as the machine, lets
 // it run and closes talk.kept.
 func (i *instance) begin(logLine func(string), keep func()) error {
-	log, err := os.OpenFile(i.home.log(), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	cmd, err := i.driver.vmm.Command(i.machine)
 	if err != nil {
 		return err
 	}
 	defer closeAll(cmd.ExtraFiles)
-	i.console = i.listen(logLine)
-	// It outlives us, and whoever writes to it need not know that we are gone.
+	i.cmd, i.console = cmd, i.listen(logLine)
+	// They outlive us, and whoever writes to them need not know that we are gone.
 	output, tty, err := sandboxdir.MakeOutput(i.home.output(), i.console.line)
 	if err != nil {
 		return err
 	}
 	defer tty.Close()
-	i.output, i.cmd = output, cmd
+	i.output = output
+	complaints, log, err := sandboxdir.MakeOutput(i.home.complaints(), i.complain.line)
+	if err != nil {
+		i.output.End(0)
+		return err
+	}
+	defer log.Close()
+	i.complain.output = complaints
 	cmd.Stdout, cmd.Stderr = tty, log
 	// The variable is how Sweep finds it. A session of its own keeps signals of the node's terminal away.
 	cmd.Env = []string{AgentIDVariable + "=" + i.id}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := i.startIn(cmd); err != nil {
 		i.output.End(0)
+		i.complain.output.End(0)
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	i.process, err = proctree.Identify(cmd.Process.Pid) // until it is waited for it is there
@@ -103,12 +109,16 @@ func closeAll(files []*os.File) {
 type silentError struct{ after time.Duration }
 
 func (e silentError) Error() string {
-	return fmt.Sprintf("the init of the machine does not call within %v", e.after)
+	return fmt.Sprintf("the init of the machine does not call within %v: see whether its kernel needs kernel_modules, and whether this machine is overloaded", e.after)
 }
 
 // settle returns once the agent has its bootstrap document.
 func (i *instance) settle(ctx context.Context, spec sandbox.Spec, net *guest.Network) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, i.driver.startTimeout, silentError{i.driver.startTimeout})
+	within := i.driver.startTimeout
+	if i.machine.Snapshot != "" {
+		within /= 2 // should it be of no use there is time to boot
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, within, silentError{within})
 	defer cancel()
 	s, err := i.current(ctx)
 	if err != nil {
@@ -116,14 +126,10 @@ func (i *instance) settle(ctx context.Context, spec sandbox.Spec, net *guest.Net
 	}
 	entropy := make([]byte, entropyBytes)
 	_, _ = rand.Read(entropy) // it never fails
-	err = s.Boot(ctx, guest.Boot{
+	return s.Boot(ctx, guest.Boot{
 		ID: i.id, Bootstrap: spec.Bootstrap, Time: time.Now(), Entropy: entropy,
 		Network: net, Limits: guestLimits(spec.Settings.Limits),
 	})
-	if err != nil {
-		return err
-	}
-	return i.record(i.handle)
 }
 
 // problem ends the sandbox and says why it could not be started. It is nil if the agent has run, and ended.
@@ -145,17 +151,17 @@ func (i *instance) problem(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case failed != nil && (i.machine.Snapshot != "" || !errors.Is(failed, context.Canceled)):
+	case failed != nil && !errors.Is(failed, context.Canceled):
 		if said := i.complaint(); said != "" {
 			failed = fmt.Errorf("%w: %s", failed, said)
 		}
 		return failed
 	}
 	if said := i.complaint(); said != "" {
-		return fmt.Errorf("%s: %s", i.driver.vmm.Name(), said)
+		return fmt.Errorf("%s says %q: see whether nex node preflight finds something wrong with the machine's files", i.driver.vmm.Name(), said)
 	}
 	if errors.Is(err, errEnded) {
-		err = errors.New("the machine has ended before its init called: look whether its kernel and root file system fit together")
+		err = errors.New("the machine has ended before its init called: look whether its kernel, kernel_modules and root file system fit together")
 	}
 	if words != "" {
 		err = fmt.Errorf("%w; its console ends with %q", err, words)

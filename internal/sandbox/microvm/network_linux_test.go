@@ -193,6 +193,18 @@ func TestNetwork(t *testing.T) {
 	wantSaid(t, said, `dialed "<nil>"`)
 	do(plan.Text(plan.Dial, net.JoinHostPort(gateway, "25")))
 	wantSaid(t, said, `dialed "dial tcp `+gateway+`:25: connect: connection refused"`)
+	neighbour, err := m.Attach(t.Context(), "neighbour", nex.Egress{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := neighbour.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	other := netip.AddrPortFrom(neighbour.Addr(), 80).String()
+	do(plan.Text(plan.Dial, other))
+	wantSaid(t, said, `dialed "dial tcp `+other+`: connect: connection refused"`)
 	if err := i.Configure(t.Context(), sandbox.Settings{Egress: nex.Egress{Allow: []string{"192.0.2.1"}}, Limits: sandbox.Limits{PIDs: 100}}); err != nil {
 		t.Errorf("Configure: %v", err)
 	}

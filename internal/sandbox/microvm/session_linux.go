@@ -12,12 +12,27 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
-// Pauses between two tries to reach an init: each is longer than the one before by a quarter, and so is the whole
+// pauses are those between two tries to reach an init: each is longer than the one before by a quarter, and so is the whole
 // wait than it has to be, at most.
+type pauses struct{ last time.Duration }
+
 const (
 	firstPause = 4 * time.Millisecond
 	maxPause   = time.Second
 )
+
+// wait makes a pause, while ctx lives.
+func (p *pauses) wait(ctx context.Context) error {
+	p.last = min(max(p.last+p.last/4, firstPause), maxPause)
+	timer := time.NewTimer(p.last)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
 
 // talk is the session with the init of a machine. Should one be lost while the machine runs, there is another soon.
 type talk struct {
@@ -32,7 +47,7 @@ func (i *instance) reach(ctx context.Context) (*guest.Session, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(i.life, func() { cancel(errEnded) })()
-	for pause := firstPause; ; pause = min(pause+pause/4, maxPause) {
+	for p := (pauses{}); ; {
 		conn, err := i.driver.vmm.Dial(ctx, i.machine)
 		if err == nil {
 			var s *guest.Session
@@ -41,12 +56,8 @@ func (i *instance) reach(ctx context.Context) (*guest.Session, error) {
 			}
 		}
 		// Some machines refuse connections until their init listens; others take them before.
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if p.wait(ctx) != nil {
 			return nil, context.Cause(ctx)
-		case <-timer.C:
 		}
 	}
 }
@@ -58,19 +69,17 @@ func (i *instance) keep(s *guest.Session, boot bool) {
 	var err error
 	if boot {
 		if err = i.driver.vmm.Boot(i.life, i.machine); err != nil {
-			if i.machine.Snapshot != "" {
-				err = snapshotError{err}
-			}
 			i.fail(err)
 			return
 		}
 	}
-	for {
+	for p := (pauses{}); ; {
 		if s == nil {
 			if s, err = i.reach(i.life); err != nil {
 				return // the machine has ended
 			}
 		}
+		began := time.Now()
 		i.talk.use(s)
 		select {
 		case <-s.Done():
@@ -82,6 +91,11 @@ func (i *instance) keep(s *guest.Session, boot bool) {
 		}
 		i.driver.log.Debug("the session with the init of a machine is lost", attrAgent, i.id)
 		s = nil
+		if time.Since(began) >= maxPause {
+			p = pauses{}
+		} else if p.wait(i.life) != nil { // or a machine that ends each at once would keep us busy
+			return
+		}
 	}
 }
 

@@ -10,14 +10,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/nex-engine/nex/internal/proctree"
-	"github.com/nex-engine/nex/internal/sandbox"
-	"github.com/nex-engine/nex/internal/sandboxdir"
-	"github.com/nex-engine/nex/internal/unwind"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
 // snapshotPrefix begins the names of snapshots.
@@ -27,7 +26,7 @@ const (
 	// maxSnapshots bounds the snapshots, each of which takes room on disk and in memory: machines with other disks
 	// boot.
 	maxSnapshots = 4
-	// maxFailures is how often it is tried in vain to make one: the host may only have been busy.
+	// maxFailures is how often in a row one cannot be made, or is of no use: the host may only have been busy.
 	maxFailures = 3
 )
 
@@ -72,37 +71,41 @@ func (s *snapshots) usable(one *snapshot) (path string, missing bool) {
 }
 
 // snapshot is the path of the snapshot for machines with such a disk, which it makes if there is none; empty if the
-// machine has to boot.
-func (d *Driver) snapshot(ctx context.Context, diskBytes int64) string {
+// machine has to boot. A machine whose init does not call is an error: the next one would take as long.
+func (d *Driver) snapshot(ctx context.Context, diskBytes int64) (string, error) {
 	if d.snapshots.dir == "" || !d.vmm.Features().Snapshots {
-		return ""
+		return "", nil
 	}
 	one := d.snapshots.of(diskBytes)
 	if one == nil {
-		return ""
+		return "", nil
 	}
 	if path, missing := d.snapshots.usable(one); !missing {
-		return path
+		return path, nil
 	}
 	select {
 	case one.making <- struct{}{}:
 		defer func() { <-one.making }()
 	case <-ctx.Done():
-		return ""
+		return "", context.Cause(ctx)
 	}
 	path, missing := d.snapshots.usable(one)
 	if !missing {
-		return path
+		return path, nil
 	}
 	path, err := d.findSnapshot(ctx, diskBytes)
 	d.snapshots.mu.Lock()
 	defer d.snapshots.mu.Unlock()
 	one.path = path
-	if err != nil && ctx.Err() == nil {
-		one.failures++
-		d.log.Warn("a machine has to boot, because there is no snapshot to start it from", attrError, err)
+	if err == nil || ctx.Err() != nil {
+		return path, context.Cause(ctx)
 	}
-	return path
+	one.failures++
+	if silent, ok := errors.AsType[silentError](err); ok {
+		return "", silent
+	}
+	d.log.Warn("a machine has to boot, because there is no snapshot to start it from", attrError, err)
+	return "", nil
 }
 
 // snapshotError is why a machine does not go on from a snapshot.
@@ -110,31 +113,63 @@ type snapshotError struct{ error }
 
 func (e snapshotError) Unwrap() error { return e.error }
 
-// forget makes machines boot that would start from a snapshot, which has turned out to be of no use.
+// blame takes what has kept a machine from going on from a snapshot for the snapshot's fault, whatever it was, if there
+// is time left to boot.
+func (d *Driver) blame(ctx context.Context, snapshot string, err error) error {
+	if err == nil || snapshot == "" || ctx.Err() != nil {
+		return err
+	}
+	d.forget(snapshot)
+	return snapshotError{err}
+}
+
+// forget gives up a snapshot that has turned out to be of no use. The next machine makes another, unless that was
+// done in vain too often.
 func (d *Driver) forget(path string) {
 	d.snapshots.mu.Lock()
-	defer d.snapshots.mu.Unlock()
 	for _, one := range d.snapshots.sizes {
 		if one.path == path {
-			one.path, one.failures = "", maxFailures
+			one.path = ""
+			one.failures++
 		}
 	}
+	d.snapshots.mu.Unlock()
 	_ = os.RemoveAll(path) // if it stays, it fails again
+	d.vmm.Forget(path)
+}
+
+// prove is told of a snapshot that was of use; empty is none.
+func (s *snapshots) prove(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.sizes {
+		if path != "" && one.path == path {
+			one.failures = 0
+		}
+	}
 }
 
 // findSnapshot returns the path of a snapshot, which it makes if it is not there; empty with an error.
 func (d *Driver) findSnapshot(ctx context.Context, diskBytes int64) (string, error) {
-	of, err := d.nameSnapshots()
+	of, err := d.nameSnapshots(ctx)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(d.snapshots.dir, of+strconv.FormatInt(diskBytes, 10))
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
+	of += strconv.FormatInt(diskBytes, 10) + "-"
 	if err := os.MkdirAll(d.snapshots.dir, 0o700); err != nil {
 		return "", err
 	}
+	entries, err := os.ReadDir(d.snapshots.dir)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), of) {
+			return filepath.Join(d.snapshots.dir, e.Name()), nil
+		}
+	}
+	// None gets the name of one that is gone: what is still known of that is of no use for it.
+	path := filepath.Join(d.snapshots.dir, of+strings.ToLower(rand.Text()[:10]))
 	if err := d.makeSnapshot(ctx, path, diskBytes); err != nil {
 		return "", err
 	}
@@ -142,29 +177,33 @@ func (d *Driver) findSnapshot(ctx context.Context, diskBytes int64) (string, err
 }
 
 // nameSnapshots begins the names of snapshots for machines of this driver: it stands for all that they depend on.
-func (d *Driver) nameSnapshots() (string, error) {
+func (d *Driver) nameSnapshots(ctx context.Context) (string, error) {
 	self, err := proctree.Identify(os.Getpid())
 	if err != nil {
 		return "", err
 	}
+	program, err := d.vmm.Fingerprint(ctx)
+	if err != nil {
+		return "", err
+	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, handleVersion, self.BootID, d.vmm.Name(), d.memory, d.cpus, Cmdline(d.initrd))
+	fmt.Fprintln(sum, handleVersion, self.BootID, d.vmm.Name(), program, d.memory, d.cpus, Cmdline(d.initrd))
 	for _, path := range []string{d.kernel, d.initrd, d.rootfs} {
 		if path == "" {
 			continue
 		}
-		info, err := os.Stat(path)
+		stamp, err := vmm.Stamp(path)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(sum, path, info.Size(), info.ModTime().UnixNano())
+		fmt.Fprintln(sum, stamp)
 	}
 	return snapshotPrefix + hex.EncodeToString(sum.Sum(nil)[:10]) + "-", nil
 }
 
 // sweepSnapshots removes the snapshots of which there is no use any more: those of other kernels, other root file
 // systems, or another run of the host.
-func (d *Driver) sweepSnapshots() error {
+func (d *Driver) sweepSnapshots(ctx context.Context) error {
 	if d.snapshots.dir == "" {
 		return nil
 	}
@@ -172,12 +211,16 @@ func (d *Driver) sweepSnapshots() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !strings.HasPrefix(e.Name(), snapshotPrefix) })
+	if err == nil && len(entries) == 0 {
+		return nil // before the program is asked who it is
+	}
 	var ours string
 	if err == nil {
-		ours, err = d.nameSnapshots()
+		ours, err = d.nameSnapshots(ctx)
 	}
 	for _, e := range entries {
-		if name := e.Name(); err == nil && strings.HasPrefix(name, snapshotPrefix) && !strings.HasPrefix(name, ours) {
+		if name := e.Name(); err == nil && !strings.HasPrefix(name, ours) {
 			err = os.RemoveAll(filepath.Join(d.snapshots.dir, name))
 		}
 	}
@@ -185,78 +228,4 @@ func (d *Driver) sweepSnapshots() error {
 		return fmt.Errorf("remove snapshots of machines: %w", err)
 	}
 	return nil
-}
-
-// makeSnapshot boots a machine and leaves it at path. While it is made it is a sandbox like others, so that Sweep
-// finds it.
-func (d *Driver) makeSnapshot(ctx context.Context, path string, diskBytes int64) (err error) {
-	var undo unwind.Stack
-	defer undo.Run() // also when all is well
-	id := "snapshot" + strings.ToLower(rand.Text())[:20]
-	if err := d.owned.Take(id); err != nil {
-		return err
-	}
-	undo.Add(func() { d.owned.Release(id) })
-	user := userOf(id)
-	h, err := makeHome(d.dir, id, diskBytes, "", user)
-	if err != nil {
-		return err
-	}
-	undo.Add(func() {
-		d.logged(id, "remove directory of a machine that was to leave a snapshot", sandboxdir.Remove(string(h)))
-	})
-	left, err := h.makeLeaves(user)
-	if err != nil {
-		return err
-	}
-	m := d.machine(h, user)
-	m.Leaves = left
-	i := newInstance(d, h, handle{Machine: m})
-	if i.group, err = d.cgroups.Create(id, d.hostLimits(sandbox.Limits{})); err != nil {
-		return err
-	}
-	undo.Add(func() {
-		ctx, cancel := undoing(ctx)
-		defer cancel()
-		d.logged(id, "remove control group", i.group.Remove(ctx))
-	})
-	if err := i.begin(nil, func() { close(i.talk.kept) }); err != nil {
-		return err
-	}
-	err = i.leave(ctx)
-	i.discard(ctx)
-	if err != nil {
-		return err
-	}
-	if err := copyDisk(filepath.Join(left, diskFile), h.disk()); err != nil {
-		return err
-	}
-	if err := os.Rename(left, path); err != nil && !errors.Is(err, fs.ErrExist) { // another node may have been faster
-		return err
-	}
-	return nil
-}
-
-// leave lets the machine run until its init calls, and has it leave its snapshot.
-func (i *instance) leave(ctx context.Context) error {
-	d := i.driver
-	ctx, cancel := context.WithTimeoutCause(ctx, d.startTimeout, silentError{d.startTimeout})
-	defer cancel()
-	defer context.AfterFunc(i.life, cancel)()
-	if err := d.vmm.Boot(ctx, i.machine); err != nil {
-		return err
-	}
-	s, err := i.reach(ctx)
-	if err != nil {
-		if said := i.complaint(); said != "" {
-			err = errors.New(said)
-		}
-		return err
-	}
-	_, err = s.State(ctx)
-	_ = s.Close() // each machine begins one of its own
-	if err != nil {
-		return err
-	}
-	return d.vmm.Snapshot(ctx, i.machine, i.machine.Leaves)
 }

@@ -22,6 +22,6 @@ func (d *Driver) Sweep(ctx context.Context) (int, error) {
 		_, err := d.network.Sweep(ctx) // nobody uses what is left any more
 		failed = append(failed, err)
 	}
-	failed = append(failed, d.sweepSnapshots(), d.images.sweep())
+	failed = append(failed, d.sweepSnapshots(ctx), d.images.sweep())
 	return swept, errors.Join(failed...)
 }

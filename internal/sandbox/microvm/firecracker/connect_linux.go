@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ import (
 
 // Dial implements [vmm.VMM]. It fails while nobody listens inside.
 func (f *Firecracker) Dial(ctx context.Context, m vmm.Machine) (net.Conn, error) {
-	conn, err := connect(ctx, f.root(m), vsockSocket)
+	conn, err := vmm.Dial(ctx, f.root(m), vsockSocket)
 	if err != nil {
 		return nil, err
 	}
@@ -64,43 +63,10 @@ func callPort(rw io.ReadWriter, port int) error {
 	return nil
 }
 
-// connect connects to a socket in a directory, whose path may be of any length. Who can write to that directory
-// cannot have us connect to a socket elsewhere.
-func connect(ctx context.Context, dir, name string) (*net.UnixConn, error) {
-	fail := func(err error) (*net.UnixConn, error) {
-		return nil, fmt.Errorf("connect to %s of firecracker: %w", name, err)
-	}
-	d, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fail(err)
-	}
-	defer unix.Close(d)
-	s, err := unix.Openat(d, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fail(err)
-	}
-	defer unix.Close(s)
-	var stat unix.Stat_t
-	if err := unix.Fstat(s, &stat); err != nil {
-		return fail(err)
-	}
-	if stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
-		return fail(errors.New("it is no socket"))
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join("/proc/self/fd", strconv.Itoa(s)))
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		return fail(err)
-	}
-	return conn.(*net.UnixConn), nil
-}
-
 // api returns a client of a machine's process. The caller closes it.
 func (f *Firecracker) api(m vmm.Machine) *fcapi.Client {
 	return fcapi.New(func(ctx context.Context) (net.Conn, error) {
-		conn, err := connect(ctx, f.root(m), apiSocket)
+		conn, err := vmm.Dial(ctx, f.root(m), apiSocket)
 		if err != nil {
 			return nil, err // and no nil connection in an interface
 		}
@@ -123,7 +89,7 @@ func (f *Firecracker) awaitAPI(ctx context.Context, m vmm.Machine) error {
 	stop := context.AfterFunc(ctx, func() { _ = events.Close() })
 	defer stop()
 	for pause := time.Millisecond; ; {
-		conn, err := connect(ctx, dir, apiSocket)
+		conn, err := vmm.Dial(ctx, dir, apiSocket)
 		switch {
 		case err == nil:
 			return conn.Close()

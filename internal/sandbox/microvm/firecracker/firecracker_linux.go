@@ -83,6 +83,9 @@ func (f *Firecracker) Name() string { return Name }
 // Features implements [vmm.VMM].
 func (f *Firecracker) Features() vmm.Features { return vmm.Features{Rates: true, Snapshots: true} }
 
+// Fingerprint implements [vmm.VMM].
+func (f *Firecracker) Fingerprint(context.Context) (string, error) { return vmm.Stamp(f.path) }
+
 // Check implements [vmm.VMM]: it asks the programs for their versions, and runs a machine of a few instructions.
 func (f *Firecracker) Check(ctx context.Context) error {
 	if err := f.checkPrograms(ctx); err != nil {

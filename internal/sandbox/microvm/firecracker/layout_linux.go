@@ -97,6 +97,8 @@ func (f *Firecracker) put(p part, at string) error {
 	}
 	err = os.Link(path, at)
 	switch {
+	case err == nil && p.readOnly && info.Mode().Perm()&0o004 == 0: // the user owns no more than what is written to
+		return fmt.Errorf("%s cannot be read by the user that the jailer makes of firecracker: let everybody, by chmod a+r", path)
 	case err == nil || !errors.Is(err, unix.EXDEV):
 		return err
 	case !p.readOnly:

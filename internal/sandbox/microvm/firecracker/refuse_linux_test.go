@@ -2,13 +2,18 @@ package firecracker_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker/fcapi"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
@@ -69,6 +74,65 @@ func TestCommandRefuses(t *testing.T) {
 		change(&m)
 		if _, err := f.Command(m); err == nil {
 			t.Errorf("%s: there is a process for it", name)
+		}
+	}
+}
+
+// What the user of a process cannot read is told before there is a process.
+func TestCommandRefusesSecrets(t *testing.T) {
+	t.Parallel()
+	f := newVMM(t, false)
+	m := newMachine(t, f, nobody)
+	m.Kernel = filepath.Join(filepath.Dir(m.Dir), "kernel")
+	if err := os.WriteFile(m.Kernel, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Command(m); err == nil || !strings.Contains(err.Error(), m.Kernel+" cannot be read") || !strings.Contains(err.Error(), "chmod a+r") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// A machine has the rates from its start on: each of two disks has half of them.
+func TestBootSetsRates(t *testing.T) {
+	t.Parallel()
+	f := newVMM(t, true)
+	m := vmm.Machine{
+		ID: "m", Dir: t.TempDir(), Kernel: "kernel", MemoryBytes: 128 << 20, CPUs: 1, Disks: []vmm.Disk{{Path: "root"}, {Path: "own"}},
+		Rates: vmm.Rates{IOPS: &sandbox.Rate{Size: 1000, Refill: time.Second}},
+	}
+	l, err := vmm.Listen(m.Dir, "api.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	asked := map[string]fcapi.Drive{}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id, ok := strings.CutPrefix(r.URL.Path, "/drives/"); ok {
+			var d fcapi.Drive
+			if err := json.NewDecoder(r.Body).Decode(&d); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			asked[id] = d
+			mu.Unlock()
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-served
+	})
+	if err := f.Boot(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, id := range []string{"vda", "vdb"} {
+		r := asked[id].Rates
+		if r == nil || r.Operations == nil || r.Operations.Size != 1000 || r.Operations.RefillMillis != 2000 {
+			t.Errorf("%s is bounded by %+v", id, r)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func makeInitrd() (string, error) {
 	}
 	defer f.Close()
 	return path, initramfs.Write(f, initramfs.Config{
-		Init: guest, Modules: modules[0], Names: &initramfs.Modules{Always: []string{"virtio_mmio", "virtio_blk", "virtio_console"}},
+		Init: guest, Modules: modules[0], Names: &initramfs.Modules{Always: [][]string{{"virtio_mmio"}, {"virtio_blk", "virtio_console"}}},
 	})
 }
 

@@ -53,6 +53,9 @@ func (f *Firecracker) Snapshot(ctx context.Context, m vmm.Machine, dir string) e
 	return nil
 }
 
+// Forget implements [vmm.VMM]: nothing is kept.
+func (f *Firecracker) Forget(string) {}
+
 // restore makes the machine from its snapshot, and lets it run.
 func restore(ctx context.Context, c *fcapi.Client, m vmm.Machine, l limits) error {
 	if err := fits(m); err != nil {

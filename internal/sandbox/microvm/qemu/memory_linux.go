@@ -13,7 +13,8 @@ import (
 
 // memories are the RAM of snapshots, in files that have no name and that nobody can write to any more: what a
 // machine does not change of its RAM it has in common with all others of the snapshot, so that one which breaks out
-// must not be able to change it. They stay in memory as long as the node, and as machines that use them.
+// must not be able to change it. They stay in memory as long as the node, unless they are forgotten, and as machines
+// that use them.
 type memories struct {
 	mu    sync.Mutex
 	known map[string]*os.File // by directory of the snapshot
@@ -39,6 +40,16 @@ func (m *memories) open(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("open the memory of a snapshot: %w", err)
 	}
 	return os.NewFile(uintptr(fd), memoryFile), nil
+}
+
+// forget gives up the RAM of a snapshot, if there is any.
+func (m *memories) forget(dir string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.known[dir]; f != nil {
+		_ = f.Close() // nothing was written
+		delete(m.known, dir)
+	}
 }
 
 // load copies a file into one that only exists in memory.

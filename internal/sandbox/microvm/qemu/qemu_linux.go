@@ -99,6 +99,16 @@ func (q *QEMU) Accelerator(ctx context.Context) (string, error) {
 	return found.accelerator, err
 }
 
+// Fingerprint implements [vmm.VMM].
+func (q *QEMU) Fingerprint(ctx context.Context) (string, error) {
+	found, err := q.abilities(ctx)
+	if err != nil {
+		return "", err
+	}
+	program, err := vmm.Stamp(q.path)
+	return found.accelerator + " " + program, err
+}
+
 // Dial implements [vmm.VMM].
 func (q *QEMU) Dial(ctx context.Context, m vmm.Machine) (net.Conn, error) {
 	conn, err := vmm.Dial(ctx, m.Dir, guestSocket)

@@ -96,6 +96,47 @@ func TestCommandTaken(t *testing.T) {
 	}
 }
 
+// The memory of a snapshot is read once, until the snapshot is forgotten.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	q := newQEMU(t, qemu.Config{Emulate: true})
+	snapshot := t.TempDir()
+	memory := func() string {
+		m := vmm.Machine{ID: "m", Dir: t.TempDir(), Kernel: "kernel", MemoryBytes: 64 << 20, CPUs: 1, Snapshot: snapshot}
+		cmd, err := q.Command(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range cmd.ExtraFiles {
+			defer f.Close()
+		}
+		b := make([]byte, 3)
+		if _, err := cmd.ExtraFiles[len(cmd.ExtraFiles)-1].ReadAt(b, 0); err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for _, step := range []struct {
+		content string
+		forget  bool
+		want    string
+	}{{"one", false, "one"}, {"two", false, "one"}, {"two", true, "two"}} {
+		if err := os.WriteFile(filepath.Join(snapshot, "memory"), []byte(step.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if step.forget {
+			q.Forget(snapshot)
+		}
+		if got := memory(); got != step.want {
+			t.Errorf("%+v: the memory is %q", step, got)
+		}
+	}
+	q.Forget(t.TempDir()) // of which nothing is known
+	if s, err := q.Fingerprint(t.Context()); err != nil || !strings.HasPrefix(s, "tcg ") || !strings.Contains(s, "qemu") {
+		t.Errorf("Fingerprint = %q, %v, want how and by which program machines run", s, err)
+	}
+}
+
 func TestComplaint(t *testing.T) {
 	t.Parallel()
 	q := newQEMU(t, qemu.Config{})

@@ -63,6 +63,9 @@ func (q *QEMU) Snapshot(ctx context.Context, m vmm.Machine, dir string) error {
 	return nil
 }
 
+// Forget implements [vmm.VMM].
+func (q *QEMU) Forget(dir string) { q.memories.forget(dir) }
+
 // capability is something that QEMU may do when it moves a machine.
 type capability struct {
 	Name string `json:"capability"`

@@ -2,11 +2,14 @@ package vmm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxSocketPath is how long the path of a unix socket may be on every system.
@@ -28,16 +31,43 @@ func Listen(dir, name string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// Dial connects to a unix socket with that name in a directory, whose path may be of any length.
+// Dial connects to a unix socket with that name in a directory, whose path may be of any length. Who can write to
+// that directory, as a machine's process can, cannot have us connect to a socket elsewhere.
 func Dial(ctx context.Context, dir, name string) (*net.UnixConn, error) {
-	path, release, err := socketPath(dir, name)
-	if err != nil {
-		return nil, fmt.Errorf("connect to socket %s: %w", name, err)
-	}
-	defer release()
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	conn, err := dial(ctx, dir, name)
 	if err != nil {
 		return nil, fmt.Errorf("connect to socket %s in %s: %w", name, dir, err)
+	}
+	return conn, nil
+}
+
+func dial(ctx context.Context, dir, name string) (*net.UnixConn, error) {
+	d, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(d)
+	s, err := unix.Openat(d, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(s)
+	var stat unix.Stat_t
+	if err := unix.Fstat(s, &stat); err != nil {
+		return nil, err
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return nil, errors.New("it is no socket")
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join("/proc/self/fd", strconv.Itoa(s)))
+	if ctx.Err() != nil {
+		if err == nil {
+			_ = conn.Close() // it is of no use
+		}
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return conn.(*net.UnixConn), nil
 }

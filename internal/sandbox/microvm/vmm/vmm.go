@@ -28,8 +28,9 @@ type Machine struct {
 	// Dir is an absolute path of a directory for the sockets and files of the VMM, which is there, empty, and
 	// belongs to User. Nobody else uses it. It may be too long for the path of a socket: see Listen and Dial.
 	Dir string `json:"dir"`
-	// User is who the process is to be; nil means who the node is. The driver sees to it that it can read the
-	// kernel, the initrd and the disks, and write to those that are not read-only, by their paths.
+	// User is who the process is to be; nil means who the node is. The disks that are not read-only are the user's.
+	// The others, the kernel and the initrd, which are from elsewhere, the node can read: a VMM whose process opens
+	// them as this user says, in Command, that it cannot.
 	User *User `json:"user,omitempty"`
 
 	Kernel  string `json:"kernel"`
@@ -90,14 +91,17 @@ type VMM interface {
 	Name() string
 	// Features may be asked at any time, before Check too.
 	Features() Features
+	// Fingerprint stands for the program, and for how it runs machines here: one with another fingerprint is not given
+	// the snapshots of this one.
+	Fingerprint(ctx context.Context) (string, error)
 	// Check tries within two seconds whether machines can run here. The error says in a sentence what is
 	// missing and what to do. It leaves nothing.
 	Check(ctx context.Context) error
 	// Command is the process of the machine, not started. It ends when the machine is powered off, crashes, or
 	// cannot be started, with a status other than 0 in the last case; killing it ends the machine; it has no
 	// children. The driver sets Env, and Stdin, Stdout and Stderr: the guest's first serial console is
-	// written to standard output, which is a FIFO and does not block, and what the process itself complains of
-	// to standard error, which is a file. The driver starts it in the network namespace with the tap, and
+	// written to standard output, and what the process itself complains of to standard error, which are FIFOs and
+	// do not block. The driver starts it in the network namespace with the tap, and
 	// closes its ExtraFiles then, also when it could not be started.
 	Command(m Machine) (*exec.Cmd, error)
 	// Boot lets the machine of a process that was started run, or go on from its snapshot, and returns when it
@@ -115,4 +119,7 @@ type VMM interface {
 	// Snapshot stops the machine, and leaves its state, but for its disks, in the directory dir, which is its
 	// Leaves. All is there once the process has ended, which the driver then kills.
 	Snapshot(ctx context.Context, m Machine, dir string) error
+	// Forget gives up what is kept of the snapshot in a directory, which no machine is started from any more. Those
+	// that were go on.
+	Forget(dir string)
 }

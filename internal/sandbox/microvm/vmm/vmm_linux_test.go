@@ -2,10 +2,13 @@ package vmm_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,6 +44,56 @@ func TestSockets(t *testing.T) {
 	}
 	if _, err := vmm.Listen(filepath.Join(t.TempDir(), strings.Repeat("long", 30)), "guest"); err == nil {
 		t.Error("Listen in a directory that is missing succeeds")
+	}
+}
+
+// Who can write to a directory cannot have us connect to a socket elsewhere.
+func TestDialFollowsNoLinks(t *testing.T) {
+	t.Parallel()
+	elsewhere, dir := t.TempDir(), t.TempDir()
+	l, err := vmm.Listen(elsewhere, "guest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := os.Symlink(filepath.Join(elsewhere, "guest"), filepath.Join(dir, "guest")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vmm.Dial(t.Context(), dir, "guest"); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Errorf("Dial of a link = %v, want that it is no socket", err)
+	}
+	cause := errors.New("no time")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := vmm.Dial(ctx, elsewhere, "guest"); !errors.Is(err, cause) {
+		t.Errorf("Dial without time = %v, want %v", err, cause)
+	}
+}
+
+// A file has the same stamp until it is another.
+func TestStamp(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	stamp := func(size int, at time.Time) string {
+		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		s, err := vmm.Stamp(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	now := time.Now()
+	first := stamp(1, now)
+	if stamp(1, now) != first || stamp(2, now) == first || stamp(1, now.Add(time.Nanosecond)) == first {
+		t.Error("the stamp does not tell files apart, or does the same one")
+	}
+	if _, err := vmm.Stamp(path + "x"); err == nil {
+		t.Error("a file that is missing has a stamp")
 	}
 }
 

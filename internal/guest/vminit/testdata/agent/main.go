@@ -86,6 +86,13 @@ func do(words []string) string {
 		return said(string(b), err)
 	case "orphan":
 		return said("", exec.Command("/usr/lib/nex/nex-agent", "eat").Start())
+	case "print": // how many lines, from this number
+		first, _ := strconv.Atoi(words[1])
+		count, _ := strconv.Atoi(words[2])
+		for n := first; n < first+count; n++ {
+			fmt.Println("line", n, strings.Repeat("x", 90))
+		}
+		return "printed"
 	case "ids":
 		host, _ := os.Hostname()
 		return fmt.Sprintf("uid %d gid %d dir %s host %s env %s", os.Getuid(), os.Getgid(), wd(), host, os.Environ())

@@ -52,8 +52,8 @@ func try(ctx context.Context) error {
 		return fmt.Errorf("KVM does not work: %w", err)
 	}
 	defer kvm.Close()
-	if v, err := ask(kvm.Fd(), getAPIVersion, 0); err != nil || v != apiVersion {
-		return fmt.Errorf("%s is not KVM as it has been since Linux 2.6.22: it says version %d (%w)", path, v, err)
+	if err := checkVersion(ask(kvm.Fd(), getAPIVersion, 0)); err != nil {
+		return err
 	}
 	vm, err := ask(kvm.Fd(), createVM, 0)
 	if err != nil {
@@ -70,6 +70,17 @@ func try(ctx context.Context) error {
 	}
 	defer unix.Close(int(cpu))
 	return run(ctx, vm, cpu, int(size))
+}
+
+// checkVersion takes what KVM answers when it is asked for its version.
+func checkVersion(v uintptr, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s is not KVM: it does not say its version: %w", path, err)
+	case v != apiVersion:
+		return fmt.Errorf("%s is not KVM as it has been since Linux 2.6.22: it says version %d", path, v)
+	}
+	return nil
 }
 
 // ask makes a request of KVM, which may be interrupted.

@@ -3,8 +3,11 @@ package kvm_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker/kvm"
 )
@@ -18,6 +21,20 @@ func TestCheckEnds(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	t.Logf("KVM: %v", err)
+}
+
+// What is no KVM is told in a sentence, whether it does not answer or says something else.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	if err := kvm.CheckVersion(12, nil); err != nil {
+		t.Error(err)
+	}
+	if err := kvm.CheckVersion(0, unix.ENOTTY); !errors.Is(err, unix.ENOTTY) {
+		t.Errorf("without an answer: %v", err)
+	}
+	if err := kvm.CheckVersion(11, nil); err == nil || !strings.HasSuffix(err.Error(), "it says version 11") {
+		t.Errorf("version 11: %v", err)
+	}
 }
 
 // Who does not want to wait need not.
