@@ -53,7 +53,11 @@ func newMix(nodes []*node) []*workload {
 // callTimeout bounds a call of a function.
 const callTimeout = time.Second
 
-// deployment is how to deploy a workload, which has no other of the name.
+// ofThisRun ends the marks of the processes of this run: there may be another one on the machine.
+var ofThisRun = fmt.Sprintf("/%d", os.Getpid())
+
+// deployment is how to deploy a workload, which has no other of the name; the last argument is the mark of a
+// service, by which its processes are found.
 func (w *world) deployment(name string, n *node, kind nex.WorkloadType, policy nex.RestartPolicy, args ...string) client.Deployment {
 	d := w.artifacts[kind]
 	d.Node, d.Xkey, d.Issuer, d.Name = n.id, n.xkey, w.issuer, name
@@ -62,6 +66,7 @@ func (w *world) deployment(name string, n *node, kind nex.WorkloadType, policy n
 		return d
 	}
 	d.Argv = append([]string{"-servers", serverURLs(), "-name", name}, args...)
+	d.Argv[len(d.Argv)-1] += ofThisRun
 	d.Restart = policy
 	return d
 }

@@ -88,7 +88,9 @@ func marks() (map[string]int, error) {
 			continue // it has ended, or is another
 		}
 		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
-		found[args[len(args)-1]]++
+		if mark, ours := strings.CutSuffix(args[len(args)-1], ofThisRun); ours {
+			found[mark]++
+		}
 	}
 	return found, nil
 }

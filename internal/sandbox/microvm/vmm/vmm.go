@@ -94,8 +94,8 @@ type VMM interface {
 	// Fingerprint stands for the program, and for how it runs machines here: one with another fingerprint is not given
 	// the snapshots of this one.
 	Fingerprint(ctx context.Context) (string, error)
-	// Check tries within two seconds whether machines can run here. The error says in a sentence what is
-	// missing and what to do. It leaves nothing.
+	// Check tries whether machines can run here, within two seconds unless a program does not answer. The error
+	// says in a sentence what is missing and what to do. It leaves nothing.
 	Check(ctx context.Context) error
 	// Command is the process of the machine, not started. It ends when the machine is powered off, crashes, or
 	// cannot be started, with a status other than 0 in the last case; killing it ends the machine; it has no
