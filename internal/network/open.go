@@ -23,8 +23,9 @@ var ErrRights = errors.New("cannot make networks for sandboxes")
 // Open makes the network of a node's sandboxes. What an earlier process with the same name left goes on as
 // before, by the rules that its policy makes with the Egress of cfg, or, if its policy is not known, with the
 // connections that it has and no new ones; see [Manager.Adopt] and [Manager.Sweep], which removes what nobody uses:
-// that takes its time, and those who wait for their node need not wait for it. Open waits while another node of the machine starts or ends, at most a minute. An error is
-// [ErrRights] if this process may not make networks at all. The caller must Close the manager.
+// that takes its time, and those who wait for their node need not wait for it. Open waits while another node of
+// the machine starts or ends, at most a minute. An error is [ErrRights] if this process may not make networks at
+// all. The caller must Close the manager.
 func Open(ctx context.Context, cfg Config) (_ *Manager, err error) {
 	cfg, err = cfg.withDefaults()
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
 	"github.com/nex-engine/nex/internal/sandbox/process"
 	"github.com/nex-engine/nex/internal/sandboxdir"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // sweepTimeout bounds the removal of what an earlier node process left.
@@ -104,7 +105,7 @@ func (n *node) openGVisor(ctx context.Context, cfg gvisor.Config, noMicroVM erro
 	if err != nil {
 		return err
 	}
-	cfg.Network = network.gvisor
+	cfg.Network = network.Network
 	d, err := gvisor.New(cfg)
 	if err != nil {
 		return err
@@ -131,11 +132,10 @@ func (n *node) networkForServices(ctx context.Context) (sandboxNetwork, error) {
 
 // sandboxNetwork is the network of the sandboxes.
 type sandboxNetwork struct {
-	gvisor  gvisor.Network // the same one for each driver; nil if there is none
-	microvm microvm.Network
-	natsURL string // of the server for workloads, as they reach it
-	close   func()
-	leave   func() // gives it up without ending what sandboxes have of it
+	sandboxnet.Network        // nil if there is none
+	natsURL            string // of the server for workloads, as they reach it
+	close              func()
+	leave              func() // gives it up without ending what sandboxes have of it
 }
 
 // errNoNetwork is why a node that may not make networks has none.
@@ -237,7 +237,7 @@ func (n *node) sweepDir(ctx context.Context, dir, marker string) error {
 	if !n.driver.Capabilities().Network { // or the driver sweeps that
 		if network, err := n.openNetwork(ctx); err == nil { // whoever may make none has left none
 			defer network.close()
-			if _, err := network.gvisor.Sweep(ctx); err != nil {
+			if _, err := network.Sweep(ctx); err != nil {
 				return err
 			}
 		}

@@ -24,9 +24,9 @@ func (n *node) checkMicroVM(ctx context.Context) (microvm.Config, error) {
 		Dir:       n.sandboxDir(microvm.Name), Snapshots: n.sandboxDir(microvm.Name), // which goes with the level
 		Cgroups: n.groups, Logger: n.log,
 	}
-	for what, path := range map[string]string{"kernel": cfg.Kernel, "root file system": cfg.Rootfs} {
-		if _, err := os.Stat(path); err != nil {
-			return cfg, fmt.Errorf("there is no %s %s: see nex node preflight", what, path)
+	for _, file := range []struct{ what, path string }{{"kernel", cfg.Kernel}, {"root file system", cfg.Rootfs}} {
+		if _, err := os.Stat(file.path); err != nil {
+			return cfg, fmt.Errorf("there is no %s %s: see nex node preflight", file.what, file.path)
 		}
 	}
 	var err error
@@ -91,7 +91,7 @@ func (n *node) openMicroVM(ctx context.Context, cfg microvm.Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.Network = network.microvm
+	cfg.Network = network.Network
 	d, err := microvm.New(cfg)
 	if err != nil {
 		return err

@@ -13,8 +13,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/network"
-	"github.com/nex-engine/nex/internal/sandbox/gvisor"
-	"github.com/nex-engine/nex/internal/sandbox/microvm"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // openNetwork makes the network of the sandboxes, in which services reach the NATS server that they are
@@ -51,7 +50,7 @@ func (n *node) openNetwork(ctx context.Context) (sandboxNetwork, error) {
 		return sandboxNetwork{}, fmt.Errorf("there is no CNI network %q among the configurations of this machine, which cni.network_name asks for: add it, or remove the setting", name)
 	}
 	return sandboxNetwork{
-		gvisor: gvisor.NewNetwork(m), microvm: microvm.NewNetwork(m), natsURL: n.expose(m),
+		Network: sandboxnet.Of(m), natsURL: n.expose(m),
 		close: func() { n.closed("network of the sandboxes", m.Close()) },
 		leave: func() { n.closed("network of the sandboxes", m.Leave()) },
 	}, nil

@@ -212,7 +212,8 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 }
 
 // Readmit lets an agent in again that an earlier process with the same directory and secret has left with its
-// workload, and waits for nothing: the agent is told to come, by its socket, and its Handshake says what it holds. From then on events are told to e. The caller owns the Link and closes it, in the end; see also
+// workload, and waits for nothing: the agent is told to come, by its socket, and its Handshake says what it
+// holds. From then on events are told to e. The caller owns the Link and closes it, in the end; see also
 // [Host.Leave].
 func (h *Host) Readmit(agentID string, e Events) (*Link, error) {
 	l, err := h.admit(agentID, &e)

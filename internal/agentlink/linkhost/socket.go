@@ -65,8 +65,8 @@ type socket struct {
 	closed bool
 }
 
-// listenSocket makes the directory with the FIFO, or uses the one that is there, and the socket; serve is called with each
-// connection whose token is right, in a goroutine of its own, and closes it.
+// listenSocket makes the directory with the FIFO, or uses the one that is there, and the socket; serve is called
+// with each connection whose token is right, in a goroutine of its own, and closes it.
 func listenSocket(dir, token string, there bool, serve func(purpose byte, conn net.Conn)) (*socket, error) {
 	s := &socket{dir: dir, token: token, serve: serve, closing: make(chan struct{}), conns: make(map[net.Conn]bool)}
 	if there {

@@ -26,6 +26,7 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox/gvisor"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // earlierVariable makes the test binary a node that starts what it says, an earlierPlan, and waits to be killed.
@@ -57,7 +58,7 @@ func earlier() int {
 	if err == nil && p.Network != "" {
 		var m *network.Manager
 		if m, err = network.Open(context.Background(), network.Config{Name: p.Network}); err == nil {
-			c.Network = gvisor.NewNetwork(m)
+			c.Network = sandboxnet.Of(m)
 		}
 	}
 	var d bounded
@@ -302,7 +303,7 @@ func TestAdoptWithNetwork(t *testing.T) {
 	if err := m.Expose(4222, netip.MustParseAddrPort(l.Addr().String())); err != nil {
 		t.Fatal(err)
 	}
-	d := o.driver(gvisor.Config{Network: gvisor.NewNetwork(m)})
+	d := o.driver(gvisor.Config{Network: sandboxnet.Of(m)})
 	begun := time.Now()
 	i, said := o.adopt(d, id)
 	t.Logf("adopted in %v", time.Since(begun))
@@ -446,7 +447,7 @@ func TestAdoptImage(t *testing.T) {
 }
 
 // nameserverOnly is a network that nobody is attached to.
-type nameserverOnly struct{ gvisor.Network }
+type nameserverOnly struct{ sandboxnet.Network }
 
 func (nameserverOnly) Nameserver() netip.Addr             { return netip.MustParseAddr("192.0.2.77") }
 func (nameserverOnly) Sweep(context.Context) (int, error) { return 0, nil }

@@ -1,12 +1,10 @@
 package gvisor
 
 import (
-	"context"
 	"log/slog"
-	"net/netip"
 
-	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // Name is the driver's name.
@@ -49,31 +47,6 @@ type Config struct {
 	// Cgroups makes the control groups of sandboxes. It stays the caller's, who closes it last. Nil means that
 	// memory, CPU and rates have no bound.
 	Cgroups *cgroup.Manager
-	// Network connects sandboxes: see [NewNetwork]. It stays the caller's. Nil means that none can have a network.
-	Network Network
-}
-
-// Network connects sandboxes.
-type Network interface {
-	// Attach makes the network of a sandbox; the driver closes it.
-	Attach(ctx context.Context, id string, e nex.Egress) (Endpoint, error)
-	// Adopt takes over the network of a sandbox of an earlier node process, which has it with these rules; the
-	// driver closes it.
-	Adopt(ctx context.Context, id string, e nex.Egress) (Endpoint, error)
-	// Nameserver is whom programs inside ask for the addresses of hosts; the zero Addr means those whom the
-	// machine itself asks.
-	Nameserver() netip.Addr
-	// Sweep removes the networks that an earlier node process left and that were not adopted, and returns how
-	// many there were.
-	Sweep(ctx context.Context) (int, error)
-}
-
-// Endpoint is the network of one sandbox.
-type Endpoint interface {
-	// Namespace is the path of its network namespace.
-	Namespace() string
-	// SetEgress replaces where it may connect to.
-	SetEgress(ctx context.Context, e nex.Egress) error
-	// Close removes it. It may be called again.
-	Close() error
+	// Network connects sandboxes: see [sandboxnet.Of]. It stays the caller's. Nil means that none can have a network.
+	Network sandboxnet.Network
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/gvisor"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // refusing is a network whose policies cannot be changed: it does something else then.
@@ -29,13 +30,13 @@ type refusing struct {
 	instead func()
 }
 
-func (n *refusing) Attach(ctx context.Context, id string, e nex.Egress) (gvisor.Endpoint, error) {
+func (n *refusing) Attach(ctx context.Context, id string, e nex.Egress) (sandboxnet.Endpoint, error) {
 	ep, err := n.isolated.Attach(ctx, id, e)
 	return refused{ep, n}, err
 }
 
 type refused struct {
-	gvisor.Endpoint
+	sandboxnet.Endpoint
 	n *refusing
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // description is the part of an OCI runtime configuration that a sandbox needs.
@@ -77,7 +78,7 @@ type namespace struct {
 var agentCapabilities = []string{"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_CHOWN", "CAP_KILL"}
 
 // describe says what a sandbox is made of; shared is the root of the driver.
-func (d *Driver) describe(h home, shared string, spec sandbox.Spec, e Endpoint, args []string) description {
+func (d *Driver) describe(h home, shared string, spec sandbox.Spec, e sandboxnet.Endpoint, args []string) description {
 	s := description{
 		Version:  "1.1.0",
 		Process:  describeProcess(spec, args),

@@ -17,6 +17,7 @@ import (
 	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandboxdir"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 	"github.com/nex-engine/nex/internal/unwind"
 )
 
@@ -36,8 +37,8 @@ type Driver struct {
 	dir   string
 	log   *slog.Logger
 
-	cgroups *cgroup.Manager // nil: none
-	network Network         // nil: none
+	cgroups *cgroup.Manager    // nil: none
+	network sandboxnet.Network // nil: none
 	rootfs  *rootfs
 	owned   sandboxdir.Owned
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/gvisor"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 func TestNewMakesNothing(t *testing.T) {
@@ -87,7 +88,7 @@ func TestSweepRemovesOldRoots(t *testing.T) {
 }
 
 // unswept is a network that cannot remove what is left.
-type unswept struct{ gvisor.Network }
+type unswept struct{ sandboxnet.Network }
 
 func (unswept) Nameserver() (none netip.Addr) { return none }
 

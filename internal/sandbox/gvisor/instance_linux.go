@@ -17,6 +17,7 @@ import (
 	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandboxdir"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 const (
@@ -37,7 +38,7 @@ type instance struct {
 	driver   *Driver
 	id       string
 	home     home
-	endpoint Endpoint // nil: no network
+	endpoint sandboxnet.Endpoint // nil: no network
 	group    *cgroup.Group
 	cmd      *exec.Cmd // nil: it was adopted
 	runsc    proctree.Identity

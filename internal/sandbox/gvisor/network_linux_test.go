@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	nex "github.com/nex-engine/nex"
-	"github.com/nex-engine/nex/internal/sandbox/gvisor"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // holderVariable makes the test binary a process that holds namespaces until its standard input ends.
@@ -57,7 +57,7 @@ func hold() int {
 	return 0
 }
 
-func (n *isolated) Attach(_ context.Context, _ string, e nex.Egress) (gvisor.Endpoint, error) {
+func (n *isolated) Attach(_ context.Context, _ string, e nex.Egress) (sandboxnet.Endpoint, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.attached++
@@ -65,7 +65,7 @@ func (n *isolated) Attach(_ context.Context, _ string, e nex.Egress) (gvisor.End
 	return endpoint{n}, nil
 }
 
-func (n *isolated) Adopt(ctx context.Context, id string, e nex.Egress) (gvisor.Endpoint, error) {
+func (n *isolated) Adopt(ctx context.Context, id string, e nex.Egress) (sandboxnet.Endpoint, error) {
 	return n.Attach(ctx, id, e)
 }
 

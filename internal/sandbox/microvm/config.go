@@ -1,15 +1,13 @@
 package microvm
 
 import (
-	"context"
 	"log/slog"
-	"net/netip"
 	"time"
 
-	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/guest"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // Name is the driver's name.
@@ -69,31 +67,6 @@ type Config struct {
 	// Cgroups makes the control groups of sandboxes. It stays the caller's, who closes it last. Nil means that
 	// rates have no bound.
 	Cgroups *cgroup.Manager
-	// Network connects sandboxes: see [NewNetwork]. It stays the caller's. Nil means that none can have a network.
-	Network Network
-}
-
-// Network connects sandboxes.
-type Network interface {
-	// Attach makes the network of a sandbox; the driver closes it.
-	Attach(ctx context.Context, id string, e nex.Egress) (Endpoint, error)
-	// Adopt takes over the network of a sandbox of an earlier node process, which has it with these rules; the
-	// driver closes it.
-	Adopt(ctx context.Context, id string, e nex.Egress) (Endpoint, error)
-	// Nameserver is whom programs inside ask for the addresses of hosts; the zero Addr means those whom the
-	// machine itself asks.
-	Nameserver() netip.Addr
-	// Sweep removes the networks that an earlier node process left and that were not adopted, and returns how
-	// many there were.
-	Sweep(ctx context.Context) (int, error)
-}
-
-// Endpoint is the network of one sandbox.
-type Endpoint interface {
-	// Namespace is the path of its network namespace, which has one interface besides loopback.
-	Namespace() string
-	// SetEgress replaces where it may connect to.
-	SetEgress(ctx context.Context, e nex.Egress) error
-	// Close removes it, with all that is in the namespace. It may be called again.
-	Close() error
+	// Network connects sandboxes: see [sandboxnet.Of]. It stays the caller's. Nil means that none can have a network.
+	Network sandboxnet.Network
 }

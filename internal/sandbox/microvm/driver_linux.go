@@ -16,6 +16,7 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 	"github.com/nex-engine/nex/internal/sandboxdir"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 	"github.com/nex-engine/nex/internal/unwind"
 )
 
@@ -41,8 +42,8 @@ type Driver struct {
 	snapshots snapshots
 	images    images
 
-	cgroups *cgroup.Manager // nil: none
-	network Network         // nil: none
+	cgroups *cgroup.Manager    // nil: none
+	network sandboxnet.Network // nil: none
 	owned   sandboxdir.Owned
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/nex-engine/nex/internal/rootfs"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // debian unpacks an image of Debian, and returns its root.
@@ -78,7 +79,7 @@ func isolated(t *testing.T, name string, c microvm.Config) bounded {
 			t.Error(err)
 		}
 	})
-	c.Network = microvm.NewNetwork(m)
+	c.Network = sandboxnet.Of(m)
 	return testDriver(t, c)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 	"github.com/nex-engine/nex/internal/sandboxdir"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 const (
@@ -39,7 +40,7 @@ type instance struct {
 	home     home
 	machine  vmm.Machine
 	linkDir  string
-	endpoint Endpoint // nil: no network
+	endpoint sandboxnet.Endpoint // nil: no network
 	group    *cgroup.Group
 	cmd      *exec.Cmd // nil: it was adopted
 	process  proctree.Identity

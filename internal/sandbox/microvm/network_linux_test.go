@@ -21,6 +21,7 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
+	"github.com/nex-engine/nex/internal/sandboxnet"
 )
 
 // earlierVariable makes the test binary a node that starts what it says, an earlierPlan, and waits to be killed.
@@ -43,7 +44,7 @@ func earlier() int {
 	}
 	var d bounded
 	if err == nil {
-		d, err = newDriver(microvm.Config{Dir: p.Dir, CPUs: 2, Network: microvm.NewNetwork(m)}, p.Agent)
+		d, err = newDriver(microvm.Config{Dir: p.Dir, CPUs: 2, Network: sandboxnet.Of(m)}, p.Agent)
 	}
 	if err == nil {
 		_, err = d.Start(context.Background(), sandbox.Spec{
@@ -162,7 +163,7 @@ func TestNetwork(t *testing.T) {
 			}
 		}
 	})
-	d := testDriver(t, microvm.Config{Dir: p.Dir, Network: microvm.NewNetwork(m)})
+	d := testDriver(t, microvm.Config{Dir: p.Dir, Network: sandboxnet.Of(m)})
 	t.Cleanup(func() {
 		if _, err := d.Sweep(context.Background()); err != nil { // if it is not adopted
 			t.Error(err)

@@ -1,4 +1,4 @@
-package gvisor
+package sandboxnet
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"github.com/nex-engine/nex/internal/network"
 )
 
-// NewNetwork lets sandboxes use the network of a manager.
-func NewNetwork(m *network.Manager) Network { return managed{m} }
+// Of lets sandboxes use the network of a manager, which stays the caller's.
+func Of(m *network.Manager) Network { return managed{m} }
 
 type managed struct{ *network.Manager }
 
