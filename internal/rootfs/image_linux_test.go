@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/rootfs"
 )
 
@@ -95,26 +96,11 @@ func listing(t *testing.T, dir string) string {
 
 // The disk is full: a small file system, mounted where nobody else sees it.
 func TestDiskFull(t *testing.T) {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFullDiskChild$", "-test.v")
-	cmd.Env = append(os.Environ(), "NEX_TEST_DIR="+t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "the disk was full") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	nextest.OnSmallDisk(t, "2m", func(dir string) { onFullDisk(t, dir) })
 }
 
-// TestFullDiskChild is the part of TestDiskFull that runs with mounts of its own.
-func TestFullDiskChild(t *testing.T) {
-	dir := os.Getenv("NEX_TEST_DIR")
-	if dir == "" {
-		return // it is run by TestDiskFull
-	}
-	must(t, syscall.Mount("nex-test", dir, "tmpfs", 0, "size=2m,mode=0700"))
+func onFullDisk(t *testing.T, dir string) {
+	t.Helper()
 	c := config(t)
 	c.Agent = static(t, strings.Repeat("x", 3<<20))
 	for _, output := range []string{"/rootfs.ext4", "/rootfs.ext4.gz", "/root/"} {
@@ -127,5 +113,4 @@ func TestFullDiskChild(t *testing.T) {
 			t.Errorf("%s: left: %v", output, got)
 		}
 	}
-	t.Log("the disk was full")
 }

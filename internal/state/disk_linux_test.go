@@ -3,7 +3,6 @@ package state_test
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -11,34 +10,18 @@ import (
 	"testing"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/state"
 )
 
 // The disk is full: a small file system, mounted where nobody else sees it.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFullDiskChild$", "-test.v")
-	cmd.Env = append(os.Environ(), "NEX_TEST_DIR="+t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "the disk was full") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	nextest.OnSmallDisk(t, "256k", func(dir string) { onFullDisk(t, dir) })
 }
 
-// TestFullDiskChild is the part of TestFullDisk that runs with mounts of its own.
-func TestFullDiskChild(t *testing.T) {
-	dir := os.Getenv("NEX_TEST_DIR")
-	if dir == "" {
-		return // it is run by TestFullDisk
-	}
-	if err := syscall.Mount("nex-test", dir, "tmpfs", 0, "size=256k,mode=0700"); err != nil {
-		t.Fatal(err)
-	}
+func onFullDisk(t *testing.T, dir string) {
+	t.Helper()
 	s, _ := open(t, state.Dir(dir))
 	kept := sample("w1")
 	put(t, s, kept, true)
@@ -67,7 +50,6 @@ func TestFullDiskChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, kept, true)
-	t.Log("the disk was full")
 }
 
 // fill writes a file until nothing more fits.

@@ -4,43 +4,25 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/preflight/fetch"
 )
 
 // The disk is full: a small file system, mounted where nobody else sees it.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestDiskFullChild$", "-test.v")
-	cmd.Env = append(os.Environ(), "NEX_TEST_DIR="+t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "the disk was full") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	nextest.OnSmallDisk(t, "1m", func(dir string) { onFullDisk(t, dir) })
 }
 
-// TestDiskFullChild is the part of TestDiskFull that runs with mounts of its own.
-func TestDiskFullChild(t *testing.T) {
-	dir := os.Getenv("NEX_TEST_DIR")
-	if dir == "" {
-		return // it is run by TestDiskFull
-	}
-	if err := syscall.Mount("nex-test", dir, "tmpfs", 0, "size=1m,mode=0700"); err != nil {
-		t.Fatal(err)
-	}
+func onFullDisk(t *testing.T, dir string) {
+	t.Helper()
 	to := target(t)
 	to.Path, to.MaxBytes = filepath.Join(dir, "vmlinux"), 1<<30
 	large := strings.Repeat("x", 4<<20)
@@ -51,7 +33,6 @@ func TestDiskFullChild(t *testing.T) {
 		t.Error(err)
 	}
 	wantFile(t, to, content)
-	t.Log("the disk was full")
 }
 
 // A user who may not write there.
