@@ -133,7 +133,7 @@ func TestScriptsInMicroVMs(t *testing.T) {
 	}
 	kernel, modules, err := nextest.Kernel()
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	runScripts(t, []string{filepath.Join("testdata", "script", machineScript)}, map[string]string{
 		"SANDBOX_FLAG": "", "LEVEL": "microvm", "UNSAFE": "false", "KERNEL": kernel, "MODULES": modules,
