@@ -127,10 +127,23 @@ func (c *Config) check() (form string, err error) {
 	if c.Size < ext4.MinSize || c.Size > ext4.MaxSize {
 		return "", fmt.Errorf("a root file system cannot have %d bytes: give a size of %d to %d", c.Size, ext4.MinSize, int64(ext4.MaxSize))
 	}
-	if info, err := os.Stat(c.Output); err == nil && info.IsDir() {
-		return "", fmt.Errorf("%s is a directory: name a file, or write %s/ to get the files themselves instead of an image", c.Output, c.Output)
+	return form, c.checkReplaceable()
+}
+
+// checkReplaceable refuses to put an image where something other than a file is: a device must stay one.
+func (c *Config) checkReplaceable() error {
+	info, err := os.Lstat(c.Output)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at the output: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory: name a file, or write %s/ to get the files themselves instead of an image", c.Output, c.Output)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file and is not replaced: choose another name", c.Output)
 	}
-	return form, nil
+	return nil
 }
 
 // checkEmpty refuses a directory that has something in it.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -123,6 +124,28 @@ func TestReplacesAnImage(t *testing.T) {
 	}
 	if info, err := os.Stat(c.Output); err != nil || info.Size() != c.Size {
 		t.Errorf("after a failure it has %v, %v", info, err)
+	}
+}
+
+// A device that is replaced by a file harms the whole machine: nothing but a file is.
+func TestReplacesFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	must(t, err)
+	defer l.Close()
+	must(t, os.Symlink(os.DevNull, filepath.Join(dir, "link")))
+	must(t, os.Symlink("nothing", filepath.Join(dir, "dangling")))
+	for _, name := range []string{"socket", "link", "dangling"} {
+		c := config(t)
+		c.Output = filepath.Join(dir, name)
+		before, err := os.Lstat(c.Output)
+		must(t, err)
+		if _, err := rootfs.Build(t.Context(), c); err == nil || !strings.Contains(err.Error(), c.Output+" is no regular file") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after, err := os.Lstat(c.Output); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is another now: %v", name, err)
+		}
 	}
 }
 
