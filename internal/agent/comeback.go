@@ -26,7 +26,7 @@ const (
 	lastPause  = 500 * time.Millisecond
 	// An agent that the node can wake tries by itself only lest it was not told: what a hundred sandboxes do in
 	// vain keeps the machine from starting their node.
-	firstPauseWoken = 250 * time.Millisecond
+	firstPauseWoken = time.Second
 	lastPauseWoken  = 2 * time.Second
 )
 

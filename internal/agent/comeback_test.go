@@ -143,6 +143,9 @@ func (s *station) restart() agentlink.Held {
 	if s.link, err = s.host.Readmit(s.id, s.events); err != nil {
 		s.t.Fatal(err)
 	}
+	if err := s.link.Wake(); err != nil {
+		s.t.Fatal(err)
+	}
 	hello, err := s.link.Handshake(s.context())
 	if err != nil {
 		s.t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 )
 
 // Adopt takes over the agent with the id that an earlier node process has leased, with or without a network,
-// and lets it come back: from then on e is told what it says. It does not wait for that; see [Agent.Return].
+// and lets it in again: from then on e is told what it says. [Agent.Return] has it come back.
 // The error is or wraps [sandbox.ErrGone] when there is none any more. The caller owns the agent and releases it.
 func (p *Pools) Adopt(ctx context.Context, id string, network bool, e linkhost.Events) (*Agent, error) {
 	from, err := p.of(network)
@@ -38,9 +38,12 @@ func (p *Pool) adopt(ctx context.Context, id string, e linkhost.Events) (*Agent,
 	return a, nil
 }
 
-// Return waits until an adopted agent has come back, and returns what it holds. It fails early when the
-// agent ends.
+// Return tells an adopted agent to come back, waits until it has, and returns what it holds. It fails early when
+// the agent ends.
 func (a *Agent) Return(ctx context.Context) (agentlink.Held, error) {
+	if err := a.Link.Wake(); err != nil {
+		a.log.Warn("agent cannot be told that its node is back; it comes by itself, a little later", "error", err)
+	}
 	hello, err := a.pool.awaitHandshake(ctx, a)
 	switch {
 	case err != nil:

@@ -95,7 +95,8 @@ type Manager struct {
 	workloads map[string]*Workload // by id, those that ended by themselves included
 	ended     []string             // their ids, in the order in which they ended
 
-	restored []*Workload // those that wait for Resume; belongs to who calls Restore and Resume
+	restored  []*Workload   // those that wait for Resume; belongs to who calls Restore and Resume
+	returning chan struct{} // has one for each agent that was told to come back
 
 	left    chan struct{} // closed by Leave
 	hurried chan struct{} // closed by Hurry
@@ -113,7 +114,10 @@ func NewManager(cfg Config) (*Manager, error) {
 	if cfg.Store == nil {
 		cfg.Store = noStore{}
 	}
-	return &Manager{cfg: cfg, workloads: make(map[string]*Workload), left: make(chan struct{}), hurried: make(chan struct{})}, nil
+	return &Manager{
+		cfg: cfg, workloads: make(map[string]*Workload), returning: make(chan struct{}, returnAtOnce),
+		left: make(chan struct{}), hurried: make(chan struct{}),
+	}, nil
 }
 
 // Deploy starts a workload. It returns once the workload runs, or with state starting when that

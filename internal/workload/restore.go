@@ -10,6 +10,7 @@ import (
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/agentlink"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/state"
@@ -20,6 +21,11 @@ const (
 	returnTimeout = 10 * time.Second
 	// adoptAtOnce bounds how many sandboxes are being adopted at one time.
 	adoptAtOnce = 16
+	// returnAtOnce bounds how many agents are on their way back at one time: of a hundred that share the
+	// processors none would be back before nearly all are, the functions among them, whose callers wait.
+	returnAtOnce = 8
+	// returnTurn is for how long an agent that does not come keeps another one waiting.
+	returnTurn = 250 * time.Millisecond
 )
 
 // adopted is what a restored workload has of an earlier node process.
@@ -182,9 +188,7 @@ func (w *Workload) resume() outcome {
 
 // takeOver waits for an adopted agent to come back and then for the end of what it runs.
 func (w *Workload) takeOver(a *adopted) outcome {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), returnTimeout, fmt.Errorf("it did not come back within %s", returnTimeout))
-	defer cancel()
-	held, err := a.agent.Return(ctx)
+	held, err := w.awaitAgent(a.agent)
 	switch {
 	case err != nil && a.exit != nil: // the agent knew that this was recorded, and has ended
 		return outcome{exit: a.exit, what: "the " + w.kind()}
@@ -205,6 +209,17 @@ func (w *Workload) takeOver(a *adopted) outcome {
 		w.running(a.digest)
 	}
 	return w.attend(a.agent, a.run)
+}
+
+// awaitAgent has an adopted agent come back when it is its turn.
+func (w *Workload) awaitAgent(agent *pool.Agent) (agentlink.Held, error) {
+	w.m.returning <- struct{}{}
+	next := sync.OnceFunc(func() { <-w.m.returning })
+	defer next()
+	defer time.AfterFunc(returnTurn, next).Stop()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), returnTimeout, fmt.Errorf("it did not come back within %s", returnTimeout))
+	defer cancel()
+	return agent.Return(ctx)
 }
 
 // connect connects a function whose agent is back with its triggers. What that needs may be away for longer than

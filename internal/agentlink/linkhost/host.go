@@ -212,16 +212,12 @@ func (h *Host) Admit(agentID string) (*Link, error) {
 }
 
 // Readmit lets an agent in again that an earlier process with the same directory and secret has left with its
-// workload, and waits for nothing: the agent is told to come, by its socket, and its Handshake says what it
-// holds. From then on events are told to e. The caller owns the Link and closes it, in the end; see also
-// [Host.Leave].
+// workload, and waits for nothing: [Link.Wake] tells the agent to come, and its Handshake says what it holds. From
+// then on events are told to e. The caller owns the Link and closes it, in the end; see also [Host.Leave].
 func (h *Host) Readmit(agentID string, e Events) (*Link, error) {
 	l, err := h.admit(agentID, &e)
 	if err != nil {
 		return nil, fmt.Errorf("let agent %s in again: %w", agentID, err)
-	}
-	if err := agentlink.Wake(l.Dir()); err != nil { // it comes without, a little later
-		h.cfg.Logger.Warn("an agent that is let in again cannot be told so", "agent", agentID, "error", err)
 	}
 	return l, nil
 }

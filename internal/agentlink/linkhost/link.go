@@ -89,6 +89,9 @@ const (
 // Dir is the directory with the socket by which the agent can connect.
 func (l *Link) Dir() string { return l.socket.dir }
 
+// Wake tells an agent that was let in again to come. It comes without being told, too, a little later.
+func (l *Link) Wake() error { return agentlink.Wake(l.Dir()) }
+
 // Bootstrap is the document for the agent; it holds its secret key. The agent sees Dir at dir; an empty
 // one means at the same path. Without the host's network it connects by the socket alone.
 func (l *Link) Bootstrap(dir string, hostNetwork bool) []byte {

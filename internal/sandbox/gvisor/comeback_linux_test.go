@@ -86,6 +86,9 @@ func TestAgentComesBack(t *testing.T) {
 		if a.link, err = n.host.Readmit(id, linkhost.Events{Logs: func([]nex.LogRecord, bool) {}, Exited: func(nex.Exit) bool { return true }}); err != nil {
 			t.Fatal(err)
 		}
+		if err := a.link.Wake(); err != nil {
+			t.Fatal(err)
+		}
 		hello, err := a.link.Handshake(ctx)
 		if err != nil {
 			t.Fatal(err)
