@@ -60,7 +60,7 @@ func (c *console) end(with string) {
 	}
 	if before, text, ok := strings.Cut(line, guest.ScriptEndedLine); ok {
 		var e guest.Exit
-		if json.Unmarshal([]byte(text), &e) == nil {
+		if json.Unmarshal([]byte(text), &e) == nil && e.Check() == nil {
 			c.exit = &e
 			if line = before; line == "" {
 				return

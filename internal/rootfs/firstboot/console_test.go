@@ -25,6 +25,7 @@ func TestConsole(t *testing.T) {
 		"panic":          {[]string{"[    1.000000] Kernel panic - not syncing\r\n"}, "[    1.000000] Kernel panic - not syncing\n", "has ended before it"},
 		"silence":        {nil, "", "has ended before it"},
 		"what is no end": {[]string{"nex-init: script ended: whatever\r\n"}, "", "script ended: whatever"},
+		"no way to end":  {[]string{`nex-init: script ended: {"code":0,"signal":"\u001b[2J"}` + "\r\n"}, "", "script ended: "},
 		"a long line":    {[]string{strings.Repeat("x", 100_000) + "\r\n", ended(`{"code":0}`)}, strings.Repeat("x", 100_000) + "\n", "<nil>"},
 	} {
 		var shown strings.Builder
