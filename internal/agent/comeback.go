@@ -126,8 +126,8 @@ func (a *agent) attach(ctx context.Context) error {
 		conn.Close()
 		return err
 	}
+	a.logs.Load().Attach(conn) // before the end of the workload is told, of which they are the last words
 	a.up.use(conn)
-	a.logs.Load().Attach(conn)
 	return nil
 }
 

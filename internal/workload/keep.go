@@ -29,7 +29,7 @@ func (noStore) Delete(string) error          { return nil }
 type kept struct {
 	Spec  Spec  `json:"spec"`
 	Bytes int64 `json:"bytes,omitempty"` // of the artifact, if its size is known
-	// Exit is how the program has ended, if that is not yet seen to.
+	// Exit is how the program has ended, if that is not yet seen to, or told.
 	Exit *nex.Exit `json:"exit,omitempty"`
 	// NodeStops says that a workload stops because its node does.
 	NodeStops bool `json:"node_stops,omitempty"`
@@ -42,11 +42,14 @@ func (w *Workload) record() (state.Record, error) {
 	w.m.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	spec, err := json.Marshal(kept{Spec: w.spec, Bytes: bytes, Exit: w.unseen, NodeStops: w.nodeStops})
+	s, exit := w.status, w.unseen
+	if s.State.Ended() {
+		exit = s.Exit
+	}
+	spec, err := json.Marshal(kept{Spec: w.spec, Bytes: bytes, Exit: exit, NodeStops: w.nodeStops})
 	if err != nil {
 		return state.Record{}, fmt.Errorf("encode workload: %w", err)
 	}
-	s := w.status
 	return state.Record{
 		ID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type, Restart: w.policy(),
 		State: s.State, Reason: s.Reason, AgentID: w.agentID, Sandbox: s.Sandbox, Digest: s.Digest,
@@ -54,10 +57,13 @@ func (w *Workload) record() (state.Record, error) {
 	}, nil
 }
 
-// keep records the workload as it is now.
+// keep records the workload as it is now, unless it was forgotten.
 func (w *Workload) keep(durable bool) error {
 	w.keeping.Lock() // a later record must not be replaced by an earlier one
 	defer w.keeping.Unlock()
+	if w.forgotten {
+		return nil
+	}
 	r, err := w.record()
 	if err == nil {
 		err = w.m.cfg.Store.Put(r, durable)
@@ -85,11 +91,18 @@ func (w *Workload) keepAgent(id, digest string) (durable func() error, err error
 	return sync.OnceValue(func() error { return <-recorded }), nil
 }
 
-// keepExit records how the program has ended, before its agent is told that this is known.
-func (w *Workload) keepExit(e nex.Exit) error {
+// keepExit records how the program has ended that an agent runs, before the agent is told that this is known. Of an
+// agent that was given up it is of no interest.
+func (w *Workload) keepExit(agentID string, e nex.Exit) error {
 	w.mu.Lock()
-	w.unseen = &e
+	of := w.agentID
+	if of == agentID {
+		w.unseen = &e
+	}
 	w.mu.Unlock()
+	if of != agentID {
+		return nil
+	}
 	return w.keep(false)
 }
 
@@ -105,7 +118,7 @@ func (w *Workload) keepState(to nex.State) {
 	switch to {
 	case nex.StateRestarting:
 		w.noAgent()
-	case nex.StateStopped, nex.StateFailed, nex.StateCompleted: // see forgetRecord
+	case nex.StateStopped, nex.StateFailed, nex.StateCompleted: // see keepEnd
 		return
 	}
 	if err := w.keep(to == nex.StateStopping); err != nil {
@@ -113,19 +126,44 @@ func (w *Workload) keepState(to nex.State) {
 	}
 }
 
-// forgetRecord ends what is kept of a workload that has ended, unless it was the end of the node that has
-// ended it, after which it is to start again.
-func (w *Workload) forgetRecord(final nex.State) {
+// keepEnd records that the workload has ended. One that was stopped, or whose start failed, is forgotten: who asked
+// for that is told. One that the node has stopped because it ends itself stays recorded if it starts again with the
+// node, and any other one until its end is told to the world: see forgetTold.
+func (w *Workload) keepEnd(final nex.State) {
 	w.noAgent()
-	var err error
-	if final == nex.StateStopped && w.startsWithNode() {
-		err = w.keep(true)
-	} else {
-		err = w.m.cfg.Store.Delete(w.spec.ID)
+	w.mu.Lock()
+	unheard := final != nex.StateStopped && (w.promised || !w.status.Started.IsZero())
+	w.mu.Unlock()
+	if unheard || final == nex.StateStopped && w.startsWithNode() {
+		err := w.keep(true)
+		if err == nil {
+			return
+		}
+		w.m.cfg.Logger.Error("end of a workload is not recorded", "workload", w.spec.Name, "id", w.spec.ID, "error", err)
 	}
-	if err != nil {
+	w.forgetRecord()
+}
+
+// forgetTold forgets a workload once the world has been told of its end, of which nothing would be known otherwise if
+// this process ended first.
+func (w *Workload) forgetTold() {
+	if !w.startsWithNode() {
+		w.m.cfg.Publisher.Flushed(w.forgetRecord)
+	}
+}
+
+// forgetRecord ends what is kept of the workload.
+func (w *Workload) forgetRecord() {
+	w.keeping.Lock()
+	defer w.keeping.Unlock()
+	if w.forgotten {
+		return
+	}
+	if err := w.m.cfg.Store.Delete(w.spec.ID); err != nil {
 		w.m.cfg.Logger.Error("end of a workload is not recorded: the next start of the node may start it again", "workload", w.spec.Name, "id", w.spec.ID, "error", err)
+		return
 	}
+	w.forgotten = true
 }
 
 // startsWithNode reports whether a workload that the node has stopped because it ends itself is started

@@ -138,13 +138,27 @@ func (m *Manager) Deploy(ctx context.Context, spec Spec) (nex.State, error) {
 	settled, failure := w.firstStart()
 	switch {
 	case !settled:
-		return nex.StateStarting, nil
+		return m.promise(w)
 	case failure != nil:
 		<-w.done
 		m.forget(spec.ID)
 		return "", failure
 	}
 	return w.Status().State, nil
+}
+
+// promise lets Deploy answer that a workload starts: whatever becomes of it then is not forgotten untold.
+func (m *Manager) promise(w *Workload) (nex.State, error) {
+	w.mu.Lock()
+	w.promised = true
+	w.mu.Unlock()
+	if err := w.keep(true); err != nil {
+		w.stop(0)
+		<-w.done
+		m.forget(w.spec.ID)
+		return "", err
+	}
+	return nex.StateStarting, nil
 }
 
 // add takes a workload and gives it its goroutine.
@@ -194,6 +208,9 @@ func (m *Manager) Stop(ctx context.Context, namespace, id, name, issuer string, 
 		return nex.ErrWorkloadNotFound
 	}
 	first := w.stop(grace)
+	if first && w.Status().State == nex.StateStopping { // for the node, so far
+		w.keepState(nex.StateStopping)
+	}
 	select {
 	case <-w.done:
 	case <-ctx.Done():
@@ -206,6 +223,7 @@ func (m *Manager) Stop(ctx context.Context, namespace, id, name, issuer string, 
 	if !first {
 		return nex.ErrWorkloadNotFound
 	}
+	w.forgetRecord() // the node may have stopped it, to start it again
 	return nil
 }
 
@@ -233,13 +251,14 @@ func (m *Manager) Hurry() { close(m.hurried) }
 // errHurried is why a program is killed at once.
 var errHurried = errors.New("the node was told again to end")
 
-// noteEnded is called by a workload when it has ended. One that was stopped is forgotten at once.
+// noteEnded is called by a workload when it has ended. One that was stopped is forgotten at once, unless the node has
+// stopped it to start it again, which a request to stop it can still prevent.
 func (m *Manager) noteEnded(w *Workload, final nex.State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w.bytes = 0
 	m.ended = append(m.ended, w.spec.ID)
-	if final == nex.StateStopped {
+	if final == nex.StateStopped && !w.startsWithNode() {
 		m.forgetLocked(w.spec.ID)
 	} else if len(m.ended) > maxEnded {
 		m.forgetLocked(m.ended[0])

@@ -24,7 +24,7 @@ type outcome struct {
 	what   string        // what ran: the program, the function
 	suffix string        // added to the reason
 	left   bool          // it goes on: the node has left it
-	early  bool          // no agent was told to start the program
+	early  bool          // for want of what is around the program, which says nothing of it
 }
 
 func (o outcome) reason() string {
@@ -104,8 +104,8 @@ type run struct {
 	exited chan nex.Exit // has room for the one exit
 }
 
-// newRun makes a run of what has the digest.
-func (w *Workload) newRun(digest string) run {
+// newRun makes a run, on an agent, of what has the digest.
+func (w *Workload) newRun(agentID, digest string) run {
 	r := run{exited: make(chan nex.Exit, 1)}
 	r.events = linkhost.Events{
 		Logs:  w.logs,
@@ -114,7 +114,7 @@ func (w *Workload) newRun(digest string) run {
 			if w.m.leaving() {
 				return false // the next process hears it
 			}
-			err := w.keepExit(e)
+			err := w.keepExit(agentID, e)
 			select {
 			case r.exited <- e:
 			default: // an agent that says it twice is not heard twice
@@ -130,7 +130,7 @@ func (w *Workload) newRun(digest string) run {
 
 // supervise starts the program on the agent and waits for its end, or for a request to stop it.
 func (w *Workload) supervise(agent *pool.Agent, in staged, g goods, durable func() error) outcome {
-	run := w.newRun(g.digest)
+	run := w.newRun(agent.ID, g.digest)
 	deploy := agentlink.Deploy{
 		WorkloadID: w.spec.ID, Name: w.spec.Name, Namespace: w.spec.Namespace, Type: w.spec.Type,
 		Path: in.artifact, Digest: g.digest, Argv: w.spec.Argv, Environment: w.environment(), Image: g.run,
@@ -153,7 +153,7 @@ func (w *Workload) supervise(agent *pool.Agent, in staged, g goods, durable func
 	}
 	if w.function != nil {
 		if err := w.function.Attach(agent.Link, g.digest); err != nil {
-			return outcome{err: err}
+			return outcome{err: err, early: nex.CodeOf(err) != nex.CodeTriggerDenied}
 		}
 	}
 	w.running(g.digest)

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// returnTimeout bounds how long an adopted agent may take to come back. One that runs is back at once.
-	returnTimeout = 10 * time.Second
+	// returnTimeout bounds how long an adopted agent may take to come back. One that runs is back at once, unless
+	// its machine has more to do than it can.
+	returnTimeout = time.Minute
 	// adoptAtOnce bounds how many sandboxes are being adopted at one time.
 	adoptAtOnce = 16
 	// returnAtOnce bounds how many agents are on their way back at one time: of a hundred that share the
@@ -39,6 +40,8 @@ type adopted struct {
 	exit *nex.Exit // how the program has ended, if that was recorded and not seen to
 	// stopping says that the earlier process was about to stop the workload.
 	stopping bool
+	// ended is the final state of one that has ended, which the world may not have been told; empty if it has not.
+	ended nex.State
 }
 
 // Restore takes over the workloads that an earlier node process has recorded. Those whose agents still run go on
@@ -49,11 +52,14 @@ func (m *Manager) Restore(ctx context.Context, records []state.Record) (agents i
 	var all []*Workload
 	for _, r := range records {
 		w, err := m.restore(r)
-		if err != nil {
+		switch {
+		case err != nil:
 			m.cfg.Logger.Error("workload was not restored", "workload", r.Name, "id", r.ID, "namespace", r.Namespace, "error", err)
-			continue
+		case w.adopted.ended != "":
+			w.tellEnd(r.Reason)
+		default:
+			all = append(all, w)
 		}
-		all = append(all, w)
 	}
 	slices.SortStableFunc(all, func(a, b *Workload) int { return rank(a) - rank(b) })
 	places := make(chan struct{}, adoptAtOnce)
@@ -125,6 +131,9 @@ func (m *Manager) restore(r state.Record) (*Workload, error) {
 	}
 	w.recordedLevel = r.Sandbox
 	w.adopted = &adopted{digest: r.Digest, exit: k.Exit, stopping: r.State == nex.StateStopping}
+	if r.State.Ended() && !k.NodeStops {
+		w.adopted.ended = r.State
+	}
 	if w.adopted.stopping && k.NodeStops && w.policy() != nex.RestartNever {
 		w.adopted.stopping, w.agentID = false, "" // what is left of it ends, and it starts again
 	}
@@ -132,6 +141,24 @@ func (m *Manager) restore(r state.Record) (*Workload, error) {
 	defer m.mu.Unlock()
 	m.workloads[r.ID] = w
 	return w, nil
+}
+
+// tellEnd tells the world how a workload ended under an earlier process, which may not have come to it.
+func (w *Workload) tellEnd(reason string) {
+	defer close(w.done)
+	defer w.cancel()
+	if final := w.adopted.ended; final != nex.StateStopped { // of that somebody was told who asked for it
+		w.move(final, reason, w.adopted.exit)
+		if w.hasRun() {
+			w.undeployed(final, reason, w.adopted.exit)
+		}
+		w.m.noteEnded(w, final)
+		w.forgetTold()
+		return
+	}
+	w.status.State = nex.StateStopped
+	w.m.noteEnded(w, nex.StateStopped)
+	w.forgetRecord()
 }
 
 // adopt takes over the agent of a workload, if there is one any more.
@@ -147,7 +174,7 @@ func (w *Workload) adopt(ctx context.Context) {
 			return
 		}
 	}
-	a.run = w.newRun(a.digest)
+	a.run = w.newRun(w.agentID, a.digest)
 	a.agent, a.lost = w.m.cfg.Agents.Adopt(ctx, w.agentID, !w.spec.Type.Function(), a.run.events)
 	if errors.Is(a.lost, sandbox.ErrGone) {
 		a.lost = errors.New("it ended while there was no node")
@@ -198,6 +225,9 @@ func (w *Workload) takeOver(a *adopted) outcome {
 	case w.ctx.Err() == nil:
 		err = w.connect(a)
 	}
+	if err != nil && w.m.leaving() && w.ctx.Err() == nil {
+		return outcome{left: true} // for the next process to try
+	}
 	if err != nil {
 		return outcome{err: fmt.Errorf("the %s was given up, because its agent could not be taken over: %w", w.kind(), err)}
 	}
@@ -231,7 +261,10 @@ func (w *Workload) connect(a *adopted) error {
 	for s := (streak{policy: w.m.cfg.Restart}); ; {
 		err := w.openFunction()
 		if err == nil {
-			return w.function.Attach(a.agent.Link, a.digest)
+			err = w.function.Attach(a.agent.Link, a.digest)
+		}
+		if err == nil || nex.CodeOf(err) == nex.CodeTriggerDenied {
+			return err
 		}
 		select {
 		case <-w.starting.Done():

@@ -408,8 +408,15 @@ func TestClose(t *testing.T) {
 			t.Errorf("%s is %s after Close, want stopped", s.Name, state)
 		}
 	}
-	if list := r.List(""); len(list) != 1 || list[0].Spec.ID != ended.ID {
-		t.Errorf("workloads = %v, want the one that had ended", list)
+	for _, s := range []workload.Spec{running, starting} {
+		if st := r.status(s); st != nil {
+			t.Errorf("%s is there after Close: %+v", s.Name, st)
+		}
+	}
+	for _, s := range []workload.Spec{ended, restarting} { // the latter until somebody else stops it
+		if r.status(s) == nil {
+			t.Errorf("%s is not there after Close", s.Name)
+		}
 	}
 	_, err := r.Deploy(t.Context(), r.spec("late"))
 	if want := "the node is stopping: choose another node"; nex.CodeOf(err) != nex.CodeLameDuck || err.Error() != want {

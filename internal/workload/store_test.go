@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -414,5 +415,112 @@ func TestRestoreAsksAgain(t *testing.T) {
 	next.world.awaitState(t, s.ID, nex.StateRunning, 1)
 	if n := refusals.Load(); n != 21 {
 		t.Errorf("the node was asked %d times, want 21", n)
+	}
+}
+
+// Who stops a workload that the node stops because it ends itself has stopped it for good.
+func TestStopWhileTheNodeStops(t *testing.T) {
+	t.Parallel()
+	r, store := newKept(t)
+	stopping, let := make(chan struct{}), make(chan struct{})
+	quick, slow := r.spec("quick"), r.spec("slow")
+	quick.Restart, slow.Restart = nex.RestartAlways, nex.RestartAlways
+	r.play("slow", linktest.Script{Undeploy: func(*linktest.Agent, agentlink.Undeploy) agentlink.Exited {
+		close(stopping)
+		<-let
+		return agentlink.Exited{Exit: linktest.Terminated}
+	}})
+	r.start()
+	r.deploy(quick)
+	r.deploy(slow)
+	closed := make(chan struct{})
+	go func() {
+		r.Close()
+		close(closed)
+	}()
+	<-stopping
+	r.world.awaitState(t, quick.ID, nex.StateStopped, 1)
+	r.stop(quick) // which has ended
+	stopped := r.goStop(slow, time.Minute)
+	nextest.Await(t, "the record says that it is stopped for good", func() bool {
+		rec, _ := store.of(slow.ID)
+		return !strings.Contains(string(rec.Spec), "node_stops")
+	})
+	close(let)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	<-closed
+	if left := store.all(); len(left) > 0 {
+		t.Errorf("records %+v are left", left)
+	}
+}
+
+// An end that the world was not told, because it was away until the node ended, is told by the next process.
+func TestEndIsToldByTheNext(t *testing.T) {
+	t.Parallel()
+	r, store := newKept(t)
+	r.world.away.Store(true)
+	r.play("failed", exits(nex.Exit{Code: 3}))
+	r.play("completed", exits(nex.Exit{}))
+	r.start()
+	failed, completed, stopped := r.spec("failed"), r.spec("completed"), r.spec("stopped")
+	for _, s := range []workload.Spec{failed, completed, stopped} {
+		r.deploy(s)
+	}
+	r.world.awaitState(t, failed.ID, nex.StateFailed, 1)
+	r.world.awaitState(t, completed.ID, nex.StateCompleted, 1)
+	r.stop(stopped) // whose issuer knows
+	nextest.Await(t, "the ends are recorded", func() bool {
+		one, _ := store.of(failed.ID)
+		other, _ := store.of(completed.ID)
+		return one.State.Ended() && other.State.Ended()
+	})
+	if rec, ok := store.of(stopped.ID); ok {
+		t.Errorf("record of what was stopped = %+v", rec)
+	}
+	before := r.world.changes(failed.ID)
+	next := r.next(store)
+	told := next.world.changes(failed.ID)
+	if len(told) != 1 || told[0].To != before[len(before)-1].To || told[0].Reason != before[len(before)-1].Reason || told[0].Exit == nil {
+		t.Errorf("the next process tells %+v, want the last of %+v", told, before)
+	}
+	if st := next.status(completed); st == nil || st.State != nex.StateCompleted {
+		t.Errorf("status = %+v", st)
+	}
+	nextest.Await(t, "the records are gone", func() bool { return len(store.all()) == 0 })
+}
+
+// Who is told that a workload starts can rely on it.
+func TestStartingIsRecorded(t *testing.T) {
+	t.Parallel()
+	r, store := newKept(t)
+	wait, reached, let := hold()
+	r.artifacts.OnFetch = wait
+	r.Config.ReplyWithin = time.Millisecond
+	r.start()
+	s := r.spec("slow")
+	deploy := r.goDeploy(s)
+	<-reached
+	if d := <-deploy; d.err != nil || d.state != nex.StateStarting {
+		t.Fatalf("Deploy = %+v", d)
+	}
+	store.mu.Lock()
+	durable := store.durable[s.ID]
+	store.mu.Unlock()
+	if durable == 0 {
+		t.Error("a power failure would forget what starts")
+	}
+	let <- errors.New("broken")
+	r.world.awaitState(t, s.ID, nex.StateFailed, 1)
+	nextest.Await(t, "the record is gone", func() bool { return len(store.all()) == 0 })
+
+	store.fail(syscall.ENOSPC)
+	other := r.spec("other")
+	if _, err := r.Deploy(t.Context(), other); nex.CodeOf(err) != nex.CodeInsufficientResources {
+		t.Errorf("Deploy on a full disk = %v", err)
+	}
+	if st := r.status(other); st != nil {
+		t.Errorf("it is there: %+v", st)
 	}
 }

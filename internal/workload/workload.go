@@ -28,7 +28,9 @@ type Workload struct {
 
 	moved     chan struct{} // closed with the first change of state
 	movedOnce sync.Once
+
 	keeping   sync.Mutex // held while the workload is recorded
+	forgotten bool       // it is recorded no more; guarded by keeping
 
 	adopted       *adopted         // of a workload that was restored; nil otherwise
 	recordedLevel nex.SandboxLevel // of that
@@ -42,6 +44,7 @@ type Workload struct {
 	status    Status
 	agentID   string    // the agent that runs it, as it is recorded
 	unseen    *nex.Exit // how its program has ended, until that is seen to
+	promised  bool      // Deploy has answered that it starts
 	stopping  bool
 	nodeStops bool          // it stops because the node does
 	grace     time.Duration // of the stop request
@@ -69,14 +72,14 @@ func (w *Workload) Status() Status {
 	return status
 }
 
-// stop asks the workload to end and reports whether this was the first to ask.
+// stop asks the workload to end and reports whether this was the first to ask, other than the node that ends itself.
 func (w *Workload) stop(grace time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopping {
+	if w.stopping && !w.nodeStops {
 		return false
 	}
-	w.stopping, w.grace = true, grace
+	w.stopping, w.nodeStops, w.grace = true, false, grace
 	w.cancel()
 	return true
 }
@@ -216,7 +219,7 @@ func (w *Workload) finish(final nex.State, end outcome) {
 		}
 	}
 	w.move(final, reason, end.exit)
-	w.forgetRecord(final)
+	w.keepEnd(final)
 	if final == nex.StateFailed || end.killed != nil {
 		w.note(reason)
 	}
@@ -224,6 +227,7 @@ func (w *Workload) finish(final nex.State, end outcome) {
 	if hasRun {
 		w.undeployed(final, reason, end.exit)
 	}
+	w.forgetTold()
 	w.m.noteEnded(w, final)
 	if !hasRun {
 		w.failure = end.err

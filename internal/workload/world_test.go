@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ type world struct {
 	events  []event
 	logs    []line
 	changed chan struct{} // closed with the next event or line
+	away    atomic.Bool   // nothing that is told is known to have been heard
 }
 
 type event struct {
@@ -41,7 +43,11 @@ func (w *world) Log(namespace, workload string, r nex.LogRecord) {
 	w.note(func() { w.logs = append(w.logs, line{namespace, workload, r}) })
 }
 
-func (w *world) Flushed(f func()) { go f() }
+func (w *world) Flushed(f func()) {
+	if !w.away.Load() {
+		go f()
+	}
+}
 
 func (w *world) note(f func()) {
 	w.mu.Lock()
