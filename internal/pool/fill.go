@@ -14,6 +14,13 @@ import (
 	"github.com/nex-engine/nex/internal/sandbox"
 )
 
+// fill lets the pool fill itself.
+func (p *Pool) fill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fillLocked()
+}
+
 // fillLocked starts as many agents as are missing.
 func (p *Pool) fillLocked() {
 	for !p.closed && !p.retrying && p.starting < maxStarting && len(p.idle)+p.starting < p.cfg.Size+len(p.waiting) {

@@ -73,6 +73,13 @@ func (p *Pools) Start(ctx context.Context) error {
 	return nil
 }
 
+// Fill lets the pools fill themselves, as they do after Start, however long that takes.
+func (p *Pools) Fill() {
+	for _, one := range p.all {
+		one.fill()
+	}
+}
+
 // Lease is [Pool.Lease] for what a workload needs. The agent's sandbox has the settings.
 func (p *Pools) Lease(ctx context.Context, need Need) (*Agent, error) {
 	from, err := p.of(need.Network)

@@ -198,6 +198,25 @@ func TestKindThatDoesNotStart(t *testing.T) {
 	}
 }
 
+// Pools whose agents do not come up at first fill themselves when they are told to.
+func TestKindThatStartsLater(t *testing.T) {
+	t.Parallel()
+	k := newKinds(t, 1)
+	k.driver.StartErr = func(n int) error {
+		if n <= 2 {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}
+	p := pool.NewPools(k.config, nex.WorkloadTypes)
+	defer p.Close()
+	if err := p.Start(t.Context()); err == nil {
+		t.Fatal("Start = nil")
+	}
+	p.Fill()
+	nextest.Await(t, "agents of both kinds are idle", func() bool { return p.Idle() == 2 })
+}
+
 // Agents for images are started a few at a time, and an end of the wait ends it.
 func TestImagesAtOnce(t *testing.T) {
 	t.Parallel()
