@@ -57,6 +57,12 @@ type Connection struct {
 	UserSeed string `json:"nats_user_seed"`
 }
 
+// The fields of a DeployRequest that have a [Connection], as messages name them.
+const (
+	FieldTriggerConnection = "trigger_connection"
+	FieldHostServices      = "host_services"
+)
+
 // Limits of a DeployRequest.
 const (
 	MaxArgs        = 256
@@ -233,14 +239,21 @@ func DecodeAuctionRequest(body []byte) (*AuctionRequest, error) {
 	return &r, nil
 }
 
-// DecodeLameDuckRequest parses the body of LAMEDUCK, which may be empty.
+// DecodeLameDuckRequest parses the body of LAMEDUCK, which may be empty. It refuses an answer to another
+// request, which somebody who may not send this one could direct here by a reply subject.
 func DecodeLameDuckRequest(body []byte) (*LameDuckRequest, error) {
-	var r LameDuckRequest
+	var r struct {
+		LameDuckRequest
+		Type string `json:"type"` // which answers have, of nodes and of NATS services
+	}
 	if err := decodeOptionalBody(body, &r); err != nil {
 		return nil, err
+	}
+	if r.Type != "" {
+		return nil, Errorf(CodeInvalidRequest, "invalid lame duck request: it is an answer of type %q to another request", clip(r.Type))
 	}
 	if err := r.ExitAfter.Check(); err != nil {
 		return nil, err
 	}
-	return &r, nil
+	return &r.LameDuckRequest, nil
 }

@@ -148,7 +148,7 @@ func TestDecodeLameDuckRequest(t *testing.T) {
 			t.Errorf("exit after %s: got %+v, %v", good, got, err)
 		}
 	}
-	for _, bad := range []string{`{"jwt":1}`, `quack`, `{"exit_after":30}`, `{"exit_after":"-1s"}`, `{"exit_after":"soon"}`, `{"exit_after":"30"}`} {
+	for _, bad := range []string{`{"jwt":1}`, `quack`, `{"exit_after":30}`, `{"exit_after":"-1s"}`, `{"exit_after":"soon"}`, `{"exit_after":"30"}`, `{"type":"io.nats.nex.v1.ping_response","data":{},"error":null}`} {
 		_, err := nex.DecodeLameDuckRequest([]byte(bad))
 		wantRefusal(t, err, nex.CodeInvalidRequest, "")
 	}

@@ -12,13 +12,16 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	nex "github.com/nex-engine/nex"
@@ -110,6 +113,9 @@ func (s *Service) register() error {
 	// send requests.
 	if err := s.cfg.Conn.FlushTimeout(registerTimeout); err != nil {
 		return fmt.Errorf("control API: register endpoints with the NATS server: %w", err)
+	}
+	if err := s.cfg.Conn.LastError(); errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `Subscription to "`+nex.Prefix+".") {
+		return fmt.Errorf("control API: the user of the node may not listen for requests: allow it to subscribe, nex node preflight says to what: %w", err)
 	}
 	return nil
 }

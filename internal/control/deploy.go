@@ -9,6 +9,7 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/claims"
+	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/placement"
 	"github.com/nex-engine/nex/internal/workload"
 )
@@ -35,6 +36,9 @@ func (s *Service) deploy(at nex.Request, body []byte) (any, error) {
 		return nil, err
 	}
 	if err := s.checkSandbox(r); err != nil {
+		return nil, err
+	}
+	if err := checkConnections(r); err != nil {
 		return nil, err
 	}
 	environment, err := openEnvironment(s.cfg.Xkey, r.Environment, r.SenderPublicKey)
@@ -97,6 +101,22 @@ func (s *Service) checkType(r *nex.DeployRequest) error {
 			if server.SubjectsCollide(subject, denied) {
 				return nex.Errorf(nex.CodeTriggerDenied, "The trigger subject %s overlaps with subject(s) in this node's deny list", subject)
 			}
+		}
+	}
+	return nil
+}
+
+// checkConnections checks the connections that the request brings along, before they are made.
+func checkConnections(r *nex.DeployRequest) error {
+	for _, given := range []struct {
+		field string
+		*nex.Connection
+	}{{nex.FieldTriggerConnection, r.TriggerConnection}, {nex.FieldHostServices, r.HostServices}} {
+		if given.Connection == nil {
+			continue
+		}
+		if problems := natsconn.Of(given.field, *given.Connection).Problems(); len(problems) > 0 {
+			return nex.Errorf(nex.CodeInvalidRequest, "invalid deploy request: %v", problems[0])
 		}
 	}
 	return nil

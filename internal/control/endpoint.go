@@ -21,6 +21,10 @@ type later func() (any, error)
 func (s *Service) endpoint(op nex.Op, handle handler) micro.Handler {
 	responseType := nex.ResponseType(op)
 	return micro.HandlerFunc(func(req micro.Request) {
+		if req.Reply() != "" && !nex.MayAnswer(req.Reply()) {
+			s.cfg.Logger.Info("request ignored: its reply subject is none that may be answered", "subject", req.Subject(), "reply", req.Reply())
+			return
+		}
 		if !s.enter() {
 			s.respondClosed(req, responseType)
 			return

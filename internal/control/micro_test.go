@@ -109,3 +109,39 @@ func TestManyNodes(t *testing.T) {
 		t.Errorf("answers of %v, want %s and %s", got, first.node, second.node)
 	}
 }
+
+// Who may ask cannot have the node publish where only others may: neither its answers do anything there, nor
+// are there any.
+func TestReplySubjects(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	lameDuck := nex.Request{Op: nex.OpLameDuck, Node: r.node}.Subject()
+	replies := []string{lameDuck, "$NEX.events.default.forged", "$KV.bucket.key", "$JS.API.STREAM.DELETE.S", "$O.bucket.C.x", "$SYS.x", "$SRV.PING"}
+	for _, asked := range []string{"$NEX.PING", "$NEX.AUCTION", r.subject(nex.OpInfo), r.subject(nex.OpLogs), r.subject(nex.OpDeploy), r.subject(nex.OpStop)} {
+		for _, reply := range replies {
+			sub := r.subscribe(reply)
+			if err := r.nc.PublishRequest(asked, reply, nil); err != nil {
+				t.Fatal(err)
+			}
+			r.ask(asked, nil) // is answered after that
+			if n, _, err := sub.Pending(); err != nil || n > 0 {
+				t.Errorf("%s: there are %d answers on %s, %v", asked, n, reply, err)
+			}
+			if err := sub.Unsubscribe(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// The library answers for micro services, wherever it is told to.
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		if err := r.nc.PublishRequest("$SRV."+verb+".nex-node", lameDuck, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.ask("$SRV."+verb+".nex-node", nil)
+	}
+	r.wantRefusal(r.ask(lameDuck, `{"type":"io.nats.micro.v1.ping_response"}`), nex.OpLameDuck, nex.CodeInvalidRequest,
+		`invalid lame duck request: it is an answer of type "io.nats.micro.v1.ping_response" to another request`)
+	if got := r.service.Tags()[nex.TagLameDuck]; got != "false" {
+		t.Errorf("the node's tag is %q", got)
+	}
+}

@@ -88,6 +88,18 @@ func TestDeployRefusals(t *testing.T) {
 			text: "this node cannot hold a workload to egress, because its workloads have no network of their own: leave it away, or choose another node",
 		},
 		{
+			name: "trigger connection without a host", edit: func(d *nex.DeployRequest) { d.TriggerConnection = &nex.Connection{URL: "nats://:4222"} },
+			code: nex.CodeInvalidRequest, text: "invalid deploy request: trigger_connection.nats_url is not a NATS URL (it names no host): write nats://host:port",
+		},
+		{
+			name: "host services of another protocol", edit: func(d *nex.DeployRequest) { d.HostServices = &nex.Connection{URL: "nats://a,ftp://u:secret@b"} },
+			code: nex.CodeInvalidRequest, text: "invalid deploy request: host_services.nats_url is not a NATS URL (scheme ftp is none of nats, tls, ws, wss): write nats://host:port",
+		},
+		{
+			name: "JWT without seed", edit: func(d *nex.DeployRequest) { d.HostServices = &nex.Connection{URL: "nats://a", UserJWT: "eyJ"} },
+			code: nex.CodeInvalidRequest, text: "invalid deploy request: host_services.nats_user_jwt needs host_services.nats_user_seed, which is not given",
+		},
+		{
 			name: "issuer", rig: func(r *rig) { _, a := pair(r.t, nkeys.CreateAccount); r.config.Verifier.ValidIssuers = []string{a} },
 			code: nex.CodeInvalidIssuer, text: "invalid workload issuer: ISSUER",
 		},

@@ -5,5 +5,8 @@
 // root of the machine: what fails in a sandbox must be something that succeeds outside, wherever that does
 // no harm. Functions have testdata/intruderfunction, and a script.
 //
+// TestSeparation is about NATS: from every place where somebody may be, it attempts all of a list to get at
+// control, other accounts and internal servers. It logs each attempt, and how it was refused.
+//
 // The tests need root and take place in a network namespace that has no way out.
 package escape

@@ -13,7 +13,8 @@ import (
 	"github.com/nex-engine/nex/internal/nextest"
 )
 
-// binDir has nex, nex-agent, runsc, intruder, and intruderfunction as a program and as a function.
+// binDir has nex, nex-agent, runsc, intruder, intruderfunction as a program and as a function, and
+// separatedfunction.
 var binDir string
 
 func TestMain(m *testing.M) { os.Exit(nextest.Isolate(func() int { return run(m) })) }
@@ -48,7 +49,12 @@ func buildIntruders(dir string) error {
 			return fmt.Errorf("build %s: %w\n%s", name, err, out)
 		}
 	}
-	return nextest.BuildFunction(filepath.Join(dir, "intruderfunction.wasm"), "./internal/escape/testdata/intruderfunction")
+	for _, name := range []string{"intruderfunction", "separatedfunction"} {
+		if err := nextest.BuildFunction(filepath.Join(dir, name+".wasm"), "./internal/escape/testdata/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TestEscape attacks one node in all ways, one kind after the other, with a neighbour that must not notice.
@@ -87,7 +93,6 @@ func TestEscape(t *testing.T) {
 		{"kernel", kernel},
 		{"user namespace", userNamespace},
 		{"reach", reach},
-		{"nats", natsAccounts},
 		{"images", images},
 		{"layers", layers},
 		{"functions", functions},

@@ -122,18 +122,24 @@ func listen(t *testing.T, r *rig, name string) []string {
 // gateway is the first address of the subnet of a node's sandboxes, which the interfaces of all have.
 func (r *rig) gateway(t *testing.T) string {
 	t.Helper()
-	for name := range r.deployed {
-		out, err := r.ask(r.deployed[name], nextest.Patience, "gateway")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if net.ParseIP(out) == nil {
-			t.Fatalf("the gateway is %q", out)
-		}
-		return out
+	for _, name := range r.deployed {
+		return r.gatewayOf(t, name)
 	}
 	t.Fatal("no workload says what its gateway is")
 	return ""
+}
+
+// gatewayOf is what the workload of that name says.
+func (r *rig) gatewayOf(t *testing.T, name string) string {
+	t.Helper()
+	out, err := r.ask(name, nextest.Patience, "gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if net.ParseIP(out) == nil {
+		t.Fatalf("the gateway is %q", out)
+	}
+	return out
 }
 
 func protocols(addrs ...string) []string {

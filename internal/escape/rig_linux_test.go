@@ -28,6 +28,7 @@ const neighbour = "neighbour"
 type rig struct {
 	up        *nextest.Process
 	workloads *nats.Conn // in the workload account
+	control   *nats.Conn // in the control account
 	client    *client.Client
 	node      nex.PingResponse
 	issuer    nkeys.KeyPair
@@ -37,13 +38,24 @@ type rig struct {
 	neighbours []string
 }
 
-// start starts a nex up with a configuration. It ends with the test.
+// start starts a nex up with a configuration, whose level is gvisor. It ends with the test.
 func start(t *testing.T, config string) *rig {
+	t.Helper()
+	r := launch(t, config)
+	if r.up.Ready.Sandbox != string(nex.SandboxGVisor) {
+		t.Fatalf("the node's level is %q", r.up.Ready.Sandbox)
+	}
+	return r
+}
+
+// launch starts a nex up with a configuration and flags. It ends with the test.
+func launch(t *testing.T, config string, flags ...string) *rig {
 	t.Helper()
 	home := t.TempDir()
 	file := filepath.Join(home, "config.json")
 	writeFile(t, file, config)
 	cmd := exec.Command(filepath.Join(binDir, "nex"), "up", "--port", "0", "--json", "--config", file)
+	cmd.Args = append(cmd.Args, flags...)
 	cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "NEX_DATA_DIR=" + filepath.Join(home, "data")}, nextest.Environ()...)
 	p, err := nextest.StartReady(cmd)
 	if err != nil {
@@ -60,24 +72,20 @@ func start(t *testing.T, config string) *rig {
 			t.Errorf("processes %v are left of a node that has ended, %v", left, err)
 		}
 	})
-	if p.Ready.Sandbox != string(nex.SandboxGVisor) {
-		t.Fatalf("the node's level is %q", p.Ready.Sandbox)
-	}
 	r := &rig{up: p, deployed: map[string]string{}}
 	key, err := nats.NkeyOptionFromSeed(p.Ready.ControlNKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	control, err := nats.Connect(p.Ready.ControlURL, key)
-	if err != nil {
+	if r.control, err = nats.Connect(p.Ready.ControlURL, key); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(control.Close)
+	t.Cleanup(r.control.Close)
 	if r.workloads, err = nats.Connect(p.Ready.NATSURL); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.workloads.Close)
-	r.client = client.New(control, client.Config{Timeout: nextest.Patience})
+	r.client = client.New(r.control, client.Config{Timeout: nextest.Patience})
 	if r.node, err = r.client.Ping(t.Context(), p.Ready.NodeID); err != nil {
 		t.Fatal(err)
 	}

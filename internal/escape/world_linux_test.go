@@ -75,6 +75,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	for _, a := range []string{ownPrivate + "/32", ownPublic + "/32", ownIPv6 + "/128"} {
 		must(t, addAddr(lo, a))
+		t.Cleanup(func() { must(t, delAddr(lo, a)) })
 	}
 	w := &world{visitors: new(atomic.Int32), path: path}
 	w.port = serve(t, ":0", w.visitors)
@@ -88,6 +89,14 @@ func addAddr(l netlink.Link, cidr string) error {
 	}
 	a.Flags = unix.IFA_F_NODAD // IPv6 addresses count at once
 	return netlink.AddrAdd(l, a)
+}
+
+func delAddr(l netlink.Link, cidr string) error {
+	a, err := netlink.ParseAddr(cidr)
+	if err != nil {
+		return err
+	}
+	return netlink.AddrDel(l, a)
 }
 
 func must(t testing.TB, errs ...error) {
@@ -172,4 +181,23 @@ func within(t *testing.T, path string, f func()) {
 	if !<-done {
 		t.FailNow()
 	}
+}
+
+// routeTo makes the world know the way to further networks of this machine, which are none of its own any more.
+// It is called within the world.
+func routeTo(t *testing.T, networks ...string) {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	must(t, err, delAddr(lo, "127.0.0.1/8"))
+	setting(t, "peer0/route_localnet", "1")
+	for _, n := range networks {
+		_, to, err := net.ParseCIDR(n)
+		must(t, err, netlink.RouteReplace(&netlink.Route{Dst: to, Gw: net.ParseIP(uplinkAddr)}))
+	}
+}
+
+// setting sets one of an interface of the network namespace that it is called in.
+func setting(t *testing.T, path, value string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join("/proc/sys/net/ipv4/conf", path), []byte(value), 0o600))
 }

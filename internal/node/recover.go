@@ -57,10 +57,10 @@ func (n *node) ran(level nex.SandboxLevel) bool {
 const returnTime = time.Second
 
 // recover takes over what an earlier process of the node has left running, removes what of it nobody needs any
-// more, and lets its workloads go on.
-func (n *node) recover(ctx context.Context, host *linkhost.Host) {
+// more, and lets its workloads go on. It returns how many agents it has adopted.
+func (n *node) recover(ctx context.Context, host *linkhost.Host) (adopted int) {
 	ctx = context.WithoutCancel(ctx) // what was begun here half would lose workloads
-	running := n.workloads.Restore(ctx, n.records)
+	adopted = n.workloads.Restore(ctx, n.records)
 	returning, cancel := context.WithTimeout(ctx, returnTime)
 	n.workloads.AwaitReturn(returning) // what follows takes processors too, and nobody misses it
 	cancel()
@@ -73,9 +73,10 @@ func (n *node) recover(ctx context.Context, host *linkhost.Host) {
 		n.onClose(sweeping.Wait)
 	}
 	if len(n.records) > 0 {
-		n.log.Info("took over the workloads of an earlier process", "workloads", len(n.records), "running", running)
+		n.log.Info("took over the workloads of an earlier process", "workloads", len(n.records), "running", adopted)
 	}
 	n.records = nil
+	return adopted
 }
 
 // sweepLeft removes what an earlier process of the node has left and was not taken over.

@@ -151,6 +151,7 @@ func TestReservedReply(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.attached(t, echo)
+	r.request(t, "js.echo", "") // then it is a service as well
 	heard := make(chan *nats.Msg, 10)
 	for _, subject := range []string{"$KV.>", "$NEX.>"} {
 		if _, err := r.client.ChanSubscribe(subject, heard); err != nil {
@@ -158,11 +159,15 @@ func TestReservedReply(t *testing.T) {
 		}
 	}
 	for _, reply := range []string{"$KV.nex-default_-victim.key", "$NEX.LAMEDUCK.N"} {
-		if err := r.client.PublishRequest("js.echo", reply, []byte(reply)); err != nil {
-			t.Fatal(err)
+		for _, subject := range []string{"js.echo", "$SRV.PING", "$SRV.INFO.echo", "$SRV.STATS.echo"} {
+			if err := r.client.PublishRequest(subject, reply, []byte(reply)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	r.request(t, "js.echo", "") // is answered after them
+	for _, subject := range []string{"js.echo", "$SRV.PING", "$SRV.INFO.echo", "$SRV.STATS.echo"} {
+		r.request(t, subject, "") // is answered after them
+	}
 	for len(heard) > 0 {
 		t.Errorf("the node answered on %s", (<-heard).Subject)
 	}

@@ -40,7 +40,7 @@ func unsendable(answer agentlink.Answer, err error) agentlink.Answer {
 
 // reply sends an answer if one was asked for.
 func reply(m *nats.Msg, answer agentlink.Answer) error {
-	if m.Reply == "" || !isInbox(m.Reply) {
+	if !nex.MayAnswer(m.Reply) {
 		return nil
 	}
 	r := nats.Msg{Subject: m.Reply, Header: nats.Header(answer.Header), Data: answer.Payload}
@@ -53,21 +53,6 @@ func reply(m *nats.Msg, answer agentlink.Answer) error {
 		r.Data = []byte(sentence)
 	}
 	return m.RespondMsg(&r)
-}
-
-// isInbox reports whether an answer may go to a subject. The node publishes with rights that the caller
-// may not have: what it would write into a bucket, or ask of a node, is not the caller's to say. An
-// acknowledgement of JetStream is an answer like others.
-func isInbox(subject string) bool {
-	if strings.HasPrefix(subject, "_INBOX.") || strings.HasPrefix(subject, "$JS.ACK.") {
-		return true
-	}
-	for _, reserved := range nex.ReservedSubjects {
-		if strings.HasPrefix(subject, strings.TrimSuffix(reserved, ">")) {
-			return false
-		}
-	}
-	return true
 }
 
 // oneLine makes a text fit for a header.

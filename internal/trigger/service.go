@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	nex "github.com/nex-engine/nex"
 )
 
 // Services makes the functions of one connection visible as NATS micro services, to nats micro ls,
@@ -76,6 +78,9 @@ func (s *Services) unsubscribeLocked() {
 
 // asked answers for each service that is meant: $SRV.PING, $SRV.PING.<name>, $SRV.PING.<name>.<id>.
 func (s *Services) asked(verb micro.Verb, m *nats.Msg) {
+	if !nex.MayAnswer(m.Reply) {
+		return
+	}
 	about := strings.Split(m.Subject, ".")[2:]
 	for _, f := range s.meant(about) {
 		b, err := json.Marshal(f.describe(verb))

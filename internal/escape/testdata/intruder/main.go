@@ -20,7 +20,10 @@
 //	lift                lift the own bounds by control groups
 //	dial ADDRESS…       connect to addresses such as tcp4/127.0.0.1:80
 //	spoof ADDRESS…      send from addresses that are not one's own
-//	control URL [SEED]  reach the control account of a NATS server
+//	control URL PUBLIC [SEED]  reach the control account of a NATS server, whose user has the public key
+//	bus URL CREDENTIALS ATTEMPT…  hear, and be heard, where one has no business (see bus.go)
+//	member URL CREDENTIALS ATTEMPT…  the same, by somebody who may
+//	internal URL PUBLIC SOCKET…  get in at a node's internal server, and at the sockets of its agents
 //	exhaust WHAT…       take all that there is (see exhaust.go)
 //
 // Each attempt is a line, "refused: …" or "ESCAPED: …", and the last line is "done: " and the number of
@@ -39,7 +42,7 @@ var attacks = map[string]func(*report, []string){
 	"read": read, "write": write, "link": link, "litter": litter,
 	"process": processes, "become": become, "search": search,
 	"privileged": privileged, "kernel": kernel, "devices": devices, "system": system, "set-user-id": setUserID, "confined": confined, "lift": lift,
-	"dial": dial, "spoof": spoof, "control": control,
+	"dial": dial, "spoof": spoof, "control": control, "bus": bus, "member": member, "internal": internal,
 	"exhaust": exhaust,
 }
 
