@@ -58,6 +58,11 @@ endif
 ifeq ($(firstword $(subst -, ,$(HOST)))-$(shell id -u),linux-0)
 TEST_NEEDS += debootstrap:debootstrap
 DEBIAN     := bin/debian.tar
+
+# Each form of NATS has a network of its own, which takes root as well. JavaScript speaks it over
+# WebSocket, in Node.js and in a browser.
+TEST_NEEDS += node:nodejs npm:npm chromium:chromium
+NPM        := bin/npm/node_modules/.package-lock.json
 endif
 
 ##@ Build
@@ -145,7 +150,7 @@ $(CROSSES): cross-%:
 # The report shows failures in full, then the skipped tests, of which each must be listed in
 # .ci/skips, and ends with the closing lines of go test itself. All events stay in bin/test.json.
 .PHONY: test
-test: deps test-deps build bin/tools/nats bin/tools/testreport $(DEBIAN) $(KERNEL) ## Run all tests, with the race detector
+test: deps test-deps build bin/tools/nats bin/tools/nsc bin/tools/testreport $(NPM) $(DEBIAN) $(KERNEL) ## Run all tests, with the race detector
 	$(GO) test -json -race -shuffle=on -timeout $(TIMEOUT) -p $(PARALLEL) $(TESTFLAGS) $(PKGS) \
 	  | tee bin/test.json | bin/tools/testreport -skips .ci/skips
 
@@ -184,20 +189,29 @@ clean-tree: ## Fail if a step has left or changed files
 ##@ Prepare
 
 # Tools are programs at the versions that tools/go.mod pins. The nats command line is there because
-# it is the client that users have: tests call it.
+# it is the client that users have: tests call it, and nsc, which makes their accounts.
 .PHONY: tools
-tools: bin/tools/gofumpt bin/tools/staticcheck bin/tools/nats bin/tools/testreport ## Build the tools that the targets use
+tools: bin/tools/gofumpt bin/tools/staticcheck bin/tools/nats bin/tools/nsc bin/tools/testreport ## Build the tools that the targets use
 
 bin/tools/gofumpt:     PKG := mvdan.cc/gofumpt
 bin/tools/staticcheck: PKG := honnef.co/go/tools/cmd/staticcheck
 bin/tools/nats:        PKG := github.com/nats-io/natscli/nats
+bin/tools/nsc:         PKG := github.com/nats-io/nsc/v2
 
-bin/tools/gofumpt bin/tools/staticcheck bin/tools/nats: tools/go.mod tools/go.sum
+bin/tools/gofumpt bin/tools/staticcheck bin/tools/nats bin/tools/nsc: tools/go.mod tools/go.sum
 	CGO_ENABLED=0 $(GO) build -C tools -trimpath -buildvcs=false -o ../$@ $(PKG)
 
 .PHONY: bin/tools/testreport
 bin/tools/testreport:
 	@CGO_ENABLED=0 $(BUILD) -o $@ ./internal/testreport
+
+# The client of NATS for browsers and Node.js, at the versions of its lock.
+JAVASCRIPT := internal/natsforms/testdata/javascript
+bin/npm/node_modules/.package-lock.json: $(addprefix $(JAVASCRIPT)/,.npmrc package.json package-lock.json) | test-deps
+	@mkdir -p bin/npm
+	cp $^ bin/npm
+	npm ci --prefix bin/npm --ignore-scripts --no-audit --no-fund
+	touch $@
 
 bin/debian.tar: scripts/debian | test-deps
 	@mkdir -p bin

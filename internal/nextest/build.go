@@ -1,5 +1,5 @@
 // Package nextest builds and runs the real programs for tests: nex, nex-agent, the examples, a
-// program to deploy that behaves badly when told to, and runsc and the nats command line at the versions
+// program to deploy that behaves badly when told to, and runsc, the nats command line and nsc at the versions
 // in tools/go.mod.
 package nextest
 
@@ -73,12 +73,17 @@ func BuildFunction(output, pkg string) error {
 
 // BuildNATS makes the nats command line in dir: a link to the one that make test has built, or else
 // a new one.
-func BuildNATS(dir string) error {
-	built := filepath.Join(Root(), "bin", "tools", "nats")
+func BuildNATS(dir string) error { return buildTool(dir, "nats", "github.com/nats-io/natscli/nats") }
+
+// BuildNSC makes nsc, which edits operators, accounts and users, in dir: as [BuildNATS] does.
+func BuildNSC(dir string) error { return buildTool(dir, "nsc", "github.com/nats-io/nsc/v2") }
+
+func buildTool(dir, name, pkg string) error {
+	built := filepath.Join(Root(), "bin", "tools", name)
 	if _, err := os.Stat(built); err == nil {
-		return os.Symlink(built, filepath.Join(dir, "nats"))
+		return os.Symlink(built, filepath.Join(dir, name))
 	}
-	return goTool(filepath.Join(Root(), "tools"), nil, "build", "-o", filepath.Join(dir, "nats"), "github.com/nats-io/natscli/nats")
+	return goTool(filepath.Join(Root(), "tools"), nil, "build", "-o", filepath.Join(dir, name), pkg)
 }
 
 func goTool(dir string, env []string, args ...string) error {

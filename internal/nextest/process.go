@@ -60,6 +60,15 @@ func StartReady(cmd *exec.Cmd) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.AwaitReady(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// AwaitReady waits for the Ready object that the process prints first. A process that does not print
+// one has ended when it returns.
+func (p *Process) AwaitReady() error {
 	timer := time.NewTimer(readyTimeout)
 	defer timer.Stop()
 	select {
@@ -70,9 +79,9 @@ func StartReady(cmd *exec.Cmd) (*Process, error) {
 	first, _, _ := bytes.Cut([]byte(p.Output()), []byte("\n"))
 	if err := json.Unmarshal(first, &p.Ready); err != nil {
 		p.Kill()
-		return nil, fmt.Errorf("%s printed no ready line: %q\n%s", cmd, first, p.Log())
+		return fmt.Errorf("%s printed no ready line: %q\n%s", p.cmd, first, p.Log())
 	}
-	return p, nil
+	return nil
 }
 
 // Output is what the process has printed to standard output so far.
