@@ -24,7 +24,7 @@ const (
 	adoptAtOnce = 16
 	// returnAtOnce bounds how many agents are on their way back at one time: of a hundred that share the
 	// processors none would be back before nearly all are, the functions among them, whose callers wait.
-	returnAtOnce = 8
+	returnAtOnce = 4
 	// returnTurn is for how long an agent that does not come keeps another one waiting.
 	returnTurn = 250 * time.Millisecond
 )
