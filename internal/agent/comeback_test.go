@@ -414,7 +414,9 @@ func TestExitIsToldAgain(t *testing.T) {
 		once.Do(func() { close(told) })
 		return false // it could not be recorded
 	}
-	s.run(`exit 5`)
+	in := s.fifo("in")
+	s.run(`cat in; exit 5`)
+	writeFile(t, in)
 	<-told
 	s.crash()
 	s.events = first

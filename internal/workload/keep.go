@@ -43,7 +43,7 @@ func (w *Workload) record() (state.Record, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, exit := w.status, w.unseen
-	if s.State.Ended() {
+	if s.State.Ended() && !w.nodeStops { // after that it starts again, whatever the end was
 		exit = s.Exit
 	}
 	spec, err := json.Marshal(kept{Spec: w.spec, Bytes: bytes, Exit: exit, NodeStops: w.nodeStops})

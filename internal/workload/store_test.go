@@ -127,6 +127,9 @@ func TestNotRecorded(t *testing.T) {
 func TestStartAgainWithNode(t *testing.T) {
 	t.Parallel()
 	r, store := newKept(t)
+	r.play(string(nex.RestartOnFailure), linktest.Script{Undeploy: func(*linktest.Agent, agentlink.Undeploy) agentlink.Exited {
+		return agentlink.Exited{} // a success
+	}})
 	r.start()
 	var all []workload.Spec
 	for _, p := range nex.RestartPolicies {
