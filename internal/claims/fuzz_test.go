@@ -2,7 +2,11 @@ package claims_test
 
 import (
 	"errors"
+	"maps"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +83,33 @@ func FuzzVerify(f *testing.F) {
 		}
 		if _, err := v.Start(r, namespace); nex.CodeOf(err) != nex.CodeClaimsReplayed {
 			t.Fatalf("accepted twice: %v", err)
+		}
+	})
+}
+
+// seenLine is a line of claims.
+var seenLine = regexp.MustCompile(`^([0-9]{1,18}) ([0-9a-f]{64})\n$`)
+
+// FuzzSeen reads whatever is in the file: each line of it is known, also when it was written again.
+func FuzzSeen(f *testing.F) {
+	f.Add([]byte("4000000000 " + digest + "\n"))
+	f.Add([]byte("1700000000 " + digest + "\n1700000000 forgotten\n4000000000 x"))
+	f.Add([]byte("-1 forgotten\n\x00\n \n9223372036854775807 forgotten\n"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		until, forgotten, encoded, err := claims.DecodeSeen(file)
+		if err != nil || forgotten < 0 {
+			t.Fatalf("%d, %v", forgotten, err)
+		}
+		for line := range strings.Lines(string(file)) {
+			if m := seenLine.FindStringSubmatch(line); m != nil {
+				if n, err := strconv.ParseInt(m[1], 10, 64); err != nil || until[m[2]] < n {
+					t.Fatalf("the claims %s expire at %d, want %d", m[2], until[m[2]], n)
+				}
+			}
+		}
+		untilAgain, forgottenAgain, _, err := claims.DecodeSeen(encoded)
+		if err != nil || forgottenAgain != forgotten || !maps.Equal(untilAgain, until) {
+			t.Fatalf("written again it is %v %d, %v, it was %v %d", untilAgain, forgottenAgain, err, until, forgotten)
 		}
 	})
 }

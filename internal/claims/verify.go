@@ -1,10 +1,12 @@
 package claims
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/castore"
 )
 
 // Verifier decides whether the claims of a request let it pass. It is safe for concurrent use.
@@ -138,13 +140,19 @@ func (c *Claims) end() time.Time {
 // passes also when the disk is full, which may be what it is to end.
 func (v *Verifier) once(c *Claims, forGood bool) error {
 	fresh, err := v.Seen.Add(c.once, c.end())
+	if errors.Is(err, errForgotten) {
+		return nex.Errorf(nex.CodeClaimsReplayed, "the claims may have been used before, because the node's clock was ahead and it has forgotten claims that are valid as long: sign the request anew, or, if the clock was far ahead, remove claims.seen from the node's data directory while it is down")
+	}
 	if !fresh {
 		return nex.Errorf(nex.CodeClaimsReplayed, "the claims were used before: sign the request anew")
 	}
-	if forGood {
-		return err
+	switch {
+	case !forGood:
+		return nil
+	case castore.IsDiskFull(err):
+		return nex.Errorf(nex.CodeInsufficientResources, "the claims cannot be noted as used: the disk with the node's data directory is full: free some space")
 	}
-	return nil
+	return err
 }
 
 // IsDigest reports whether s is a sha256 in lower-case hex.

@@ -12,8 +12,8 @@ import (
 // left is no obstacle: its lock is gone.
 type PIDFile struct{ file *os.File }
 
-// HoldPID makes the file at path, or takes over a stale one. It fails when a running process holds
-// it.
+// HoldPID makes the file at path, or takes over a stale one, and locks it. It fails when a running process
+// holds it. What is in the file stays until Write.
 func HoldPID(path string) (_ *PIDFile, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the pid file: %w", err)
@@ -34,13 +34,21 @@ func HoldPID(path string) (_ *PIDFile, err error) {
 	if !got {
 		return nil, fmt.Errorf("another node holds the pid file %s: stop it, or set pid_filepath to another file", path)
 	}
-	if err := f.Truncate(0); err != nil {
-		return nil, fmt.Errorf("write the pid file: %w", err)
-	}
-	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
-		return nil, fmt.Errorf("write the pid file: %w", err)
-	}
 	return &PIDFile{file: f}, nil
+}
+
+// Write puts this process's id in the place of what is in the file. When it fails, because the disk is full,
+// the file is empty, and held all the same: the id in it is never another's.
+func (p *PIDFile) Write() error {
+	id := strconv.Itoa(os.Getpid()) + "\n"
+	_, err := p.file.WriteAt([]byte(id), 0) // before it is cut: a full disk may have no room but that
+	if err == nil {
+		err = p.file.Truncate(int64(len(id)))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write the pid file: %w", err), p.file.Truncate(0))
+	}
+	return nil
 }
 
 // Close removes the file and gives up its lock, in this order, so that it is never another's file

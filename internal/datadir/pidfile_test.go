@@ -23,6 +23,12 @@ func TestHoldPID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "123456789012345\n" {
+		t.Errorf("pid file before Write = %q, %v", got, err)
+	}
+	if err := held.Write(); err != nil {
+		t.Fatal(err)
+	}
 	got, err := os.ReadFile(path)
 	if want := strconv.Itoa(os.Getpid()) + "\n"; err != nil || string(got) != want {
 		t.Errorf("pid file = %q, %v, want %q", got, err, want)

@@ -55,12 +55,24 @@ func (m *Manager) keepPolicy(id string, e nex.Egress, generation int) error {
 	if err != nil {
 		return fmt.Errorf("keep the policy of sandbox %s: %w", id, err)
 	}
-	// Not synced: if the machine goes down there is nothing to take over. The name of the new file is no id.
-	part := m.keptPath(id) + ".new"
-	if err := errors.Join(os.WriteFile(part, b, 0o600), os.Rename(part, m.keptPath(id))); err != nil {
+	if err := replaceFile(m.keptPath(id), b); err != nil {
 		return fmt.Errorf("keep the policy of sandbox %s: %w", id, err)
 	}
 	return nil
+}
+
+// replaceFile puts a file in the place of the one at path, if there is one: whole or not at all.
+func replaceFile(path string, b []byte) error {
+	// Not synced: if the machine goes down there is nothing to take over. The name of the new file is no id.
+	part := path + ".new"
+	err := os.WriteFile(part, b, 0o600)
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		_ = os.Remove(part) // it may not even be there
+	}
+	return err
 }
 
 func (k kept) encode() ([]byte, error) {

@@ -74,14 +74,20 @@ func (n *node) openProcess() error {
 	return nil
 }
 
-// openSandboxes takes the strongest level that works here.
+// openSandboxes takes the strongest level that works here. None is passed over at which workloads still run.
 func (n *node) openSandboxes(ctx context.Context) error {
 	machines, noMicroVM := n.checkMicroVM(ctx)
 	if noMicroVM == nil {
 		return n.openMicroVM(ctx, machines)
 	}
+	if err := n.stay(nex.SandboxMicroVM, noMicroVM); err != nil {
+		return err
+	}
 	cfg, noGVisor := n.checkGVisor(ctx)
 	if noGVisor != nil {
+		if err := n.stay(nex.SandboxGVisor, noGVisor); err != nil {
+			return err
+		}
 		return fmt.Errorf("no sandbox works on this machine, and workloads run without one only when that is asked for (--no-sandbox, or no_sandbox in the configuration): microvm: %w; gvisor: %w", noMicroVM, noGVisor)
 	}
 	return n.openGVisor(ctx, cfg, noMicroVM)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -56,8 +55,8 @@ func (n *node) openFunctions(ctx context.Context) (*functions, error) {
 	}
 	f := &functions{node: n, triggers: trigger.NewServices(conn), host: conn, compiled: cache}
 	s := n.cfg.Settings.HostServices
-	if s.NATSURL != "" {
-		own, err := f.connect(ctx, "host services", &nex.Connection{URL: s.NATSURL, UserJWT: s.NATSUserJWT, UserSeed: s.NATSUserSeed})
+	if settings, own := s.Connection(); own {
+		own, err := f.connect(ctx, "host services", settings)
 		if err != nil {
 			return nil, err
 		}
@@ -75,21 +74,12 @@ func (n *node) openFunctions(ctx context.Context) (*functions, error) {
 	return f, nil
 }
 
-// settingNames makes of the flags that connection errors name the settings that requests and
-// configuration have.
-var settingNames = strings.NewReplacer(
-	"start one with nex up, or name one with --server", "check nats_url",
-	"give --user and --password, --creds or --nkey, or a --context that has them", "give nats_user_jwt and nats_user_seed",
-	"--jwt and --seed", "nats_user_jwt and nats_user_seed",
-	"--server", "nats_url",
-)
-
 // connect makes a connection that lives until it is closed.
-func (f *functions) connect(ctx context.Context, what string, c *nex.Connection) (*nats.Conn, error) {
-	settings := natsconn.Settings{Server: c.URL, UserJWT: c.UserJWT, UserSeed: c.UserSeed, NoContext: true, ConnName: "nex " + what}
-	nc, err := settings.Connect(ctx, natsconn.LongLived(f.node.log)...)
+func (f *functions) connect(ctx context.Context, what string, settings natsconn.Settings) (*nats.Conn, error) {
+	settings.ConnName = "nex " + what
+	nc, err := settings.Connect(ctx, settings.LongLived(f.node.log)...)
 	if err != nil {
-		return nil, nex.Errorf(nex.CodeConnectionFailed, "the connection for %s could not be made: %s", what, settingNames.Replace(err.Error()))
+		return nil, nex.Errorf(nex.CodeConnectionFailed, "the connection for %s could not be made: %s", what, err)
 	}
 	return nc, nil
 }
@@ -104,7 +94,7 @@ func (f *functions) Open(ctx context.Context, spec workload.Spec) (_ workload.Fu
 	}()
 	services := f.triggers
 	if spec.TriggerConnection != nil {
-		nc, err := f.connect(ctx, "the triggers of "+spec.Name, spec.TriggerConnection)
+		nc, err := f.connect(ctx, "the triggers of "+spec.Name, natsconn.Of(nex.FieldTriggerConnection, *spec.TriggerConnection))
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +103,7 @@ func (f *functions) Open(ctx context.Context, spec workload.Spec) (_ workload.Fu
 	}
 	host := f.host
 	if spec.HostServices != nil {
-		if host, err = f.connect(ctx, "the host services of "+spec.Name, spec.HostServices); err != nil {
+		if host, err = f.connect(ctx, "the host services of "+spec.Name, natsconn.Of(nex.FieldHostServices, *spec.HostServices)); err != nil {
 			return nil, err
 		}
 		b.own = append(b.own, host)

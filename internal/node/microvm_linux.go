@@ -45,17 +45,13 @@ func (n *node) checkMicroVM(ctx context.Context) (microvm.Config, error) {
 	return cfg, err
 }
 
-// chooseVMM takes the program that works here, or that of machines which run already: to try anything could fail on a
-// machine that is busy, and they would be lost.
+// chooseVMM takes the program that works here, or that of machines with workloads which run already: no other can
+// speak to them, and to try anything could fail on a machine that is busy.
 func (n *node) chooseVMM(ctx context.Context) (vmm.VMM, error) {
 	programs := setup.FindPrograms(n.cfg.Settings.BinPath)
-	if n.ran(nex.SandboxMicroVM) {
+	if n.running(nex.SandboxMicroVM) > 0 {
 		if name := microvm.RunningVMM(n.sandboxDir(microvm.Name)); name != "" {
-			v, err := setup.Again(name, programs, n.log)
-			if err == nil {
-				return v, nil
-			}
-			n.log.Warn("virtual machines that run are lost, because what runs them is missing", "vmm", name, "error", err)
+			return setup.Again(name, programs, n.log)
 		}
 	}
 	return setup.Choose(ctx, programs, setup.TryKVM(ctx), n.log)

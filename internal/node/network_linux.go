@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/nex-engine/nex/internal/config"
+	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/network"
 	"github.com/nex-engine/nex/internal/sandboxnet"
 )
@@ -76,7 +77,7 @@ func (n *node) expose(m *network.Manager) string {
 		}
 		ports[port] = true
 		if err := m.Expose(port, target); err != nil {
-			n.log.Warn("services will not reach a NATS server", "server", u.Redacted(), "error", err)
+			n.log.Warn("services will not reach a NATS server", "server", natsconn.WithoutUser(server), "error", err)
 			continue
 		}
 		u.Host = net.JoinHostPort(m.Gateway().String(), strconv.Itoa(int(port)))
@@ -85,24 +86,15 @@ func (n *node) expose(m *network.Manager) string {
 	return strings.Join(servers, ",")
 }
 
-// defaultNATSPort is what a URL without a port means.
-const defaultNATSPort = "4222"
-
 // byAddress parses the URL of a NATS server that is named by an IPv4 address, or is this machine.
 func byAddress(server string) (*url.URL, netip.AddrPort, bool) {
-	if !strings.Contains(server, "://") {
-		server = "nats://" + server
-	}
-	u, err := url.Parse(server)
+	u, err := natsconn.ParseServer(server)
 	if err != nil || (u.Scheme != "nats" && u.Scheme != "ws") {
 		return nil, netip.AddrPort{}, false
 	}
-	host, port := u.Hostname(), u.Port()
+	host, port := natsconn.HostPort(u)
 	if host == "localhost" || host == "::1" {
 		host = "127.0.0.1"
-	}
-	if port == "" {
-		port = defaultNATSPort
 	}
 	target, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
 	if err != nil || !target.Addr().Is4() {

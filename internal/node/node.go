@@ -21,6 +21,7 @@ import (
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/artifact"
+	"github.com/nex-engine/nex/internal/castore"
 	"github.com/nex-engine/nex/internal/cgroup"
 	"github.com/nex-engine/nex/internal/claims"
 	"github.com/nex-engine/nex/internal/config"
@@ -131,11 +132,9 @@ func (n *node) close() {
 func (n *node) open(ctx context.Context) error {
 	s := n.cfg.Settings
 	n.log = n.cfg.Logger
-	pid, err := datadir.HoldPID(s.PIDPath(n.cfg.DataDir))
-	if err != nil {
+	if err := n.holdPID(s.PIDPath(n.cfg.DataDir)); err != nil {
 		return err
 	}
-	n.onClose(func() { _ = pid.Close() }) // a file that is left behind is no obstacle
 	if err := n.openIdentity(); err != nil {
 		return err
 	}
@@ -167,14 +166,31 @@ func (n *node) open(ctx context.Context) error {
 	if err := n.openWorkloads(ctx); err != nil {
 		return err
 	}
-	n.recover(ctx, host)
-	if err := n.pool.Start(ctx); err != nil {
-		return fmt.Errorf("the first agent did not start: %w", err)
+	adopted := n.recover(ctx, host)
+	if err := n.startPool(ctx, adopted); err != nil {
+		return err
 	}
 	if len(n.types()) == 0 {
 		return fmt.Errorf("the node can run none of the workload types that the configuration accepts, %v: add others to workload_types", s.WorkloadTypes)
 	}
 	return n.openControl(seen)
+}
+
+// holdPID holds the pid file. On a full disk the node goes on with an empty one, or without: what counts is the lock,
+// and the data directory has one of its own.
+func (n *node) holdPID(path string) error {
+	pid, err := datadir.HoldPID(path)
+	switch {
+	case err == nil:
+		n.onClose(func() { _ = pid.Close() }) // a file that is left behind is no obstacle
+		err = pid.Write()
+	case !castore.IsDiskFull(err):
+		return err
+	}
+	if err != nil {
+		n.log.Warn("the node goes on without its process id in the pid file", "error", err)
+	}
+	return nil
 }
 
 // openLinks starts the internal server.
@@ -194,6 +210,20 @@ func (n *node) openLinks() (*linkhost.Host, error) {
 	n.onClose(func() { n.orLeave(host.Close, host.Leave) })
 	n.log.Info("internal NATS server started", "client_url", host.URL())
 	return host, nil
+}
+
+// startPool starts the first agents. A node that cannot has no reason to run, unless it has adopted workloads.
+func (n *node) startPool(ctx context.Context, adopted int) error {
+	err := n.pool.Start(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case adopted == 0 || ctx.Err() != nil:
+		return fmt.Errorf("the first agent did not start: %w", err)
+	}
+	n.log.Error("the first agent did not start: what runs goes on, and what is to start waits for one that does", "error", err)
+	n.pool.Fill()
+	return nil
 }
 
 func (n *node) openWorkloads(ctx context.Context) error {
