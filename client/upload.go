@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/natsconn/jserror"
 )
 
 // Upload is an artifact on its way into an object store.
@@ -46,7 +47,7 @@ func (c *Client) Upload(ctx context.Context, u Upload) (nex.Location, string, er
 		return location, "", fmt.Errorf("read artifact: %w", err)
 	}
 	if err := c.upload(ctx, u, digest); err != nil {
-		return location, "", storeError(location, err)
+		return location, "", c.storeError(location, err)
 	}
 	return location, hex.EncodeToString(digest), nil
 }
@@ -69,9 +70,14 @@ func (c *Client) upload(ctx context.Context, u Upload, digest []byte) error {
 		return errors.New("the artifact was changed while it was sent: upload it again")
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
+	case jserror.Missing(err):
+		return errNoLeader // the bucket is there, and nobody takes what is put into it
 	}
 	return err
 }
+
+// errNoLeader says that a bucket can be read but not written.
+var errNoLeader = errors.New("the bucket has no leader")
 
 // outliving makes a context that ends when ctx has ended for so long. Cancel ends it at once.
 func outliving(ctx context.Context, by time.Duration) (longer context.Context, cancel func()) {
@@ -124,17 +130,17 @@ func (c *Client) openStore(ctx context.Context, js jetstream.JetStream, u Upload
 func (c *Client) StoredDigest(ctx context.Context, location nex.Location, jsDomain string) (string, error) {
 	js, err := jetStream(c.nc, jsDomain)
 	if err != nil {
-		return "", storeError(location, err)
+		return "", c.storeError(location, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	store, err := js.ObjectStore(ctx, location.Bucket())
 	if err != nil {
-		return "", storeError(location, err)
+		return "", c.storeError(location, err)
 	}
 	info, err := store.GetInfo(ctx, location.Key())
 	if err != nil {
-		return "", storeError(location, err)
+		return "", c.storeError(location, err)
 	}
 	sum, err := jetstream.DecodeObjectDigest(info.Digest)
 	if err != nil || info.Digest != objectDigest(sum) || len(sum) != sha256.Size {
@@ -151,13 +157,20 @@ func jetStream(nc *nats.Conn, domain string, opts ...jetstream.JetStreamOpt) (je
 }
 
 // storeError gives what an object store says about an artifact a code and words.
-func storeError(at nex.Location, err error) error {
+func (c *Client) storeError(at nex.Location, err error) error {
 	switch {
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, errNoLeader):
+		return nex.Errorf(nex.CodeArtifactUnavailable, "%s cannot be put there because its bucket has no leader: too many of the NATS servers that have it are away, so try again once they are back", at)
+	case jserror.Missing(err):
 		return nex.Errorf(nex.CodeArtifactUnavailable, "%s is out of reach because JetStream is not enabled for this account: enable it on the NATS server", at)
 	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrObjectNotFound):
 		return nex.Errorf(nex.CodeArtifactNotFound, "%s does not exist: upload it with nats object put", at)
+	case jserror.Explain(err) != "":
+		return nex.Errorf(nex.CodeArtifactUnavailable, "%s is out of reach: %s", at, jserror.Explain(err))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
+		if denied := c.nc.LastError(); errors.Is(denied, nats.ErrPermissionViolation) {
+			return fmt.Errorf("%s is out of reach, as the connection lacks a permission: allow it to its user on the NATS server: %w", at, denied)
+		}
 		return nex.Errorf(nex.CodeTimeout, "JetStream did not answer in time about %s: check the NATS server, or allow more time with --timeout", at)
 	}
 	return fmt.Errorf("object store %s: %w", at, err)

@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -154,6 +156,27 @@ func TestUploadWithoutJetStreamInAccount(t *testing.T) {
 	r := rigOn(t, s, client.Config{})
 	_, _, err := r.client.Upload(t.Context(), client.Upload{Bucket: "FILES", Key: "cart", Content: bytes.NewReader([]byte("x"))})
 	wantCode(t, err, nex.CodeArtifactUnavailable, "JetStream is not enabled for this account")
+}
+
+func TestUploadBeyondLimits(t *testing.T) {
+	t.Parallel()
+	s := natstest.Run(t, func(o *server.Options) { o.JetStreamMaxStore = 100 << 10 })
+	r := rigOn(t, s, client.Config{})
+	_, _, err := r.client.Upload(t.Context(), client.Upload{Bucket: "FILES", Key: "cart", Content: bytes.NewReader(make([]byte, 200<<10))})
+	wantCode(t, err, nex.CodeArtifactUnavailable, "nats://FILES/cart is out of reach: the storage that the NATS account, or its server, may use is taken: free some, or raise the limits of its JetStream")
+}
+
+// The server lets what is not permitted get lost; who uploads is told what it was all the same.
+func TestUploadWithoutPermission(t *testing.T) {
+	t.Parallel()
+	s := natstest.Run(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"$NEX.>"}}}}}
+	})
+	nc := natstest.Connect(t, s, nats.UserInfo("u", "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	_, _, err := client.New(nc, client.Config{Timeout: 200 * time.Millisecond}).Upload(t.Context(), client.Upload{Bucket: "FILES", Key: "cart", Content: bytes.NewReader([]byte("x"))})
+	if want := `to "$JS.API.STREAM.INFO.OBJ_FILES"`; err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Errorf("error = %v, want %s in it", err, want)
+	}
 }
 
 func TestUploadIncomplete(t *testing.T) {

@@ -23,6 +23,15 @@ func (c *Cache) obtain(ctx context.Context, ref Ref) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	e, err := c.transfer(ctx, ref, src)
+	if stored, ok := src.(natsSource); ok && stored.settles(ctx, err) {
+		e, err = c.transfer(ctx, ref, src)
+	}
+	return e, err
+}
+
+// transfer fetches an artifact from its source.
+func (c *Cache) transfer(ctx context.Context, ref Ref, src source) (*entry, error) {
 	m, body, err := src.open(ctx)
 	if err != nil {
 		return nil, err

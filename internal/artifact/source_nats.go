@@ -16,6 +16,8 @@ import (
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/castore"
+	"github.com/nex-engine/nex/internal/natsconn"
+	"github.com/nex-engine/nex/internal/natsconn/jserror"
 )
 
 // maxLinks bounds how many links lead to an object.
@@ -54,14 +56,13 @@ func (s natsSource) open(ctx context.Context) (meta, io.ReadCloser, error) {
 	var body io.ReadCloser
 	err := s.each(ctx, func(nc *nats.Conn) error {
 		g := newGuard(ctx, s.stall)
-		o, err := s.find(g, nc)
-		if err != nil {
-			g.stop()
+		var o object
+		var content jetstream.ObjectResult
+		err := s.settled(g.ctx, nc, func() (err error) {
+			o, content, err = s.get(g, nc)
 			return err
-		}
-		content, err := o.store.Get(readContext{g.ctx}, o.info.Name)
+		})
 		if err != nil {
-			err = s.failure(g.explain(err))
 			g.stop()
 			return err
 		}
@@ -70,6 +71,23 @@ func (s natsSource) open(ctx context.Context) (meta, io.ReadCloser, error) {
 		return nil
 	})
 	return m, body, err
+}
+
+// get looks the object up and begins to read it.
+func (s natsSource) get(g *guard, nc *nats.Conn) (object, jetstream.ObjectResult, error) {
+	o, err := s.look(g, nc)
+	if err != nil {
+		return object{}, nil, err
+	}
+	content, err := o.store.Get(readContext{g.ctx}, o.info.Name)
+	if err != nil {
+		return object{}, nil, s.failure(g.explain(err))
+	}
+	if info, err := content.Info(); err == nil && info.NUID != o.info.NUID {
+		_ = content.Close() // nothing of it was read
+		return object{}, nil, notFound(s.ref, jetstream.ErrObjectNotFound, "it was replaced while it was looked up")
+	}
+	return o, content, nil
 }
 
 // each tries the connections in turn, until one has the artifact that the Ref means. If none has,
@@ -92,7 +110,7 @@ func (s natsSource) each(ctx context.Context, try func(*nats.Conn) error) error 
 // is a wrong one, that it could not be looked for, that there is none, that there cannot be one.
 func weight(err error) int {
 	switch {
-	case isWithoutJetStream(err):
+	case jserror.Missing(err):
 		return 0
 	case nex.CodeOf(err) == nex.CodeArtifactNotFound:
 		return 1
@@ -102,9 +120,18 @@ func weight(err error) int {
 	return 3
 }
 
-// find looks the object up, follows links, and refuses it if it cannot be the one that the Ref
+// find is look for an object that may have been uploaded just now.
+func (s natsSource) find(g *guard, nc *nats.Conn) (o object, err error) {
+	err = s.settled(g.ctx, nc, func() (err error) {
+		o, err = s.look(g, nc)
+		return err
+	})
+	return o, err
+}
+
+// look looks the object up, follows links, and refuses it if it cannot be the one that the Ref
 // means.
-func (s natsSource) find(g *guard, nc *nats.Conn) (object, error) {
+func (s natsSource) look(g *guard, nc *nats.Conn) (object, error) {
 	o, err := s.lookUp(readContext{g.ctx}, nc)
 	if err != nil {
 		return object{}, s.failure(g.explain(err))
@@ -113,6 +140,9 @@ func (s natsSource) find(g *guard, nc *nats.Conn) (object, error) {
 }
 
 func (s natsSource) lookUp(ctx context.Context, nc *nats.Conn) (object, error) {
+	if err := natsconn.CheckJetStream(nc); err != nil {
+		return object{}, err
+	}
 	js, err := jetStream(nc, s.ref.JSDomain)
 	if err != nil {
 		return object{}, err
@@ -200,19 +230,14 @@ func (s natsSource) failure(err error) error {
 		return fail(err, nex.CodeInvalidRequest, "invalid artifact location %s: a bucket name has letters, digits, _ and - only", s.ref)
 	case errors.Is(err, jetstream.ErrDigestMismatch):
 		return fail(err, nex.CodeDigestMismatch, "artifact %s is damaged in its bucket: upload it again", s.ref)
-	case isWithoutJetStream(err) && s.ref.JSDomain != "":
+	case jserror.Missing(err) && s.ref.JSDomain != "":
 		return fail(err, nex.CodeArtifactUnavailable, "artifact %s is unavailable: JetStream is not enabled in domain %q, or there is no such domain", s.ref, s.ref.JSDomain)
-	case isWithoutJetStream(err):
+	case jserror.Missing(err):
 		return fail(err, nex.CodeArtifactUnavailable, "artifact %s is unavailable: JetStream is not enabled for the node's NATS connection: enable it on the server and for the account", s.ref)
+	case jserror.Explain(err) != "":
+		return fail(err, nex.CodeArtifactUnavailable, "artifact %s is unavailable: %s", s.ref, jserror.Explain(err))
 	}
 	return unavailable(s.ref, err)
-}
-
-// isWithoutJetStream reports that nothing answers for JetStream.
-func isWithoutJetStream(err error) bool {
-	return errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
-		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
 // readSlice is how long a read of an object may wait until it looks whether its ctx has ended.

@@ -1,14 +1,9 @@
 package cli
 
 import (
-	"fmt"
-	"os"
-
-	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nkeys"
-
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
+	"github.com/nex-engine/nex/internal/natsconn"
 )
 
 // connectionFlags are NATS connections of a function that are not the node's.
@@ -34,36 +29,26 @@ func (f connectionFlags) check(t nex.WorkloadType) error {
 
 // set puts the connections into a deployment.
 func (f connectionFlags) set(d *client.Deployment) (err error) {
-	if d.TriggerConnection, err = connection(f.TriggerURL, f.TriggerCreds); err != nil {
+	if d.TriggerConnection, err = connection("--trigger_url", f.TriggerURL, "--trigger_creds", f.TriggerCreds); err != nil {
 		return err
 	}
-	d.HostServices, err = connection(f.HostServicesURL, f.HostServicesCreds)
+	d.HostServices, err = connection("--host_services_url", f.HostServicesURL, "--host_services_creds", f.HostServicesCreds)
 	return err
 }
 
-func connection(url, creds string) (*nex.Connection, error) {
+// connection is what two flags say, nil if that is nothing.
+func connection(urlFlag, url, credsFlag, creds string) (*nex.Connection, error) {
 	if url == "" {
 		return nil, nil
+	}
+	if err := natsconn.CheckServers(urlFlag, url); err != nil {
+		return nil, usagef("%v", err)
 	}
 	c := &nex.Connection{URL: url}
 	if creds == "" {
 		return c, nil
 	}
-	text, err := os.ReadFile(creds)
-	if err != nil {
-		return nil, fmt.Errorf("read credentials: %w", err)
-	}
-	if c.UserJWT, err = jwt.ParseDecoratedJWT(text); err != nil {
-		return nil, fmt.Errorf("%s is no credentials file: it holds no JWT", creds)
-	}
-	pair, err := nkeys.ParseDecoratedUserNKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s is no credentials file: it holds no seed of a user", creds)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		return nil, fmt.Errorf("read credentials %s: %w", creds, err)
-	}
-	c.UserSeed = string(seed)
-	return c, nil
+	var err error
+	c.UserJWT, c.UserSeed, err = natsconn.ReadCreds(credsFlag, creds)
+	return c, err
 }

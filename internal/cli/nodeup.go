@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 
 	"github.com/nats-io/nats.go"
@@ -81,15 +80,15 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 		defer public.Shutdown()
 		workloadURL = public.ClientURL()
 	}
-	nc, err := s.Settings.Connect(ctx, append(natsconn.LongLived(log), nats.Name(s.connName("nex node")))...)
+	nc, err := s.Settings.Connect(ctx, append(s.Settings.LongLived(log), nats.Name(s.connName("nex node")))...)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	if workloadURL == "" {
-		workloadURL = withoutUser(nc.ConnectedUrl())
+		workloadURL = natsconn.ConnectedURL(nc)
 	}
-	log.Info("established node NATS connection", "url", nc.ConnectedUrlRedacted())
+	log.Info("established node NATS connection", "url", natsconn.ConnectedURL(nc))
 	if file != "" {
 		log.Info("loaded node configuration", "file", file)
 	}
@@ -101,21 +100,11 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 		KeepWorkloads: c.KeepWorkloads,
 		Ready: func(f node.Facts) {
 			s.printNodeReady(upstate.State{
-				ControlURL: nc.ConnectedUrlRedacted(), NATSURL: nc.ConnectedUrlRedacted(), NodeID: f.NodeID,
+				ControlURL: natsconn.ConnectedURL(nc), NATSURL: natsconn.ConnectedURL(nc), NodeID: f.NodeID,
 				Sandbox: string(f.Sandbox), DataDir: dir.Path(), PID: os.Getpid(),
 			}, c.JSON)
 		},
 	})
-}
-
-// withoutUser is the URL of a server as others may have it.
-func withoutUser(server string) string {
-	u, err := url.Parse(server)
-	if err != nil {
-		return ""
-	}
-	u.User = nil
-	return u.String()
 }
 
 func (s *session) printNodeReady(state upstate.State, asJSON bool) {

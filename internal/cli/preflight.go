@@ -38,7 +38,7 @@ func (c *preflightCommand) Run(ctx context.Context, s *session) error {
 	look := func() ([]checklist.Group, []preflight.Offer) {
 		return preflight.Run(ctx, preflight.Config{
 			File: c.file(), Required: c.Config != "", NoSandbox: c.NoSandbox, DataDir: dataDir,
-			NATS: preflight.NATS{URL: s.natsURL(), Connect: s.connect, JetStream: s.JetStream},
+			NATS: preflight.NATS{URL: s.natsURL(), Connect: s.connect, JetStream: s.JetStream, Bucket: devrunBucket},
 		})
 	}
 	groups, offers := look()

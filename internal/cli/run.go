@@ -10,12 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/nats-io/nats.go"
-
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/client"
 	"github.com/nex-engine/nex/internal/claims"
 	"github.com/nex-engine/nex/internal/jsbundle"
+	"github.com/nex-engine/nex/internal/natsconn"
 )
 
 type runCommand struct {
@@ -129,7 +128,7 @@ func (c *runCommand) storedDigest(ctx context.Context, s *session, cl *client.Cl
 	if err == nil || local == nil {
 		return digest, err
 	}
-	nc, connectErr := nats.Connect(local.NATSURL, nats.Name("nex"), nats.Timeout(s.Timeout))
+	nc, connectErr := natsconn.Settings{Server: local.NATSURL, NoContext: true, Timeout: s.Timeout}.Connect(ctx)
 	if connectErr != nil {
 		return "", err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/nex-engine/nex/internal/cli/render"
 	"github.com/nex-engine/nex/internal/datadir"
 	"github.com/nex-engine/nex/internal/embednats"
-	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/node"
 	"github.com/nex-engine/nex/internal/upstate"
 )
@@ -98,7 +97,7 @@ func (u *up) connect(ctx context.Context) error {
 	case u.session.Creds != "":
 		settings := u.session.Settings
 		settings.Server = u.server.ClientURL()
-		u.control, err = settings.Connect(ctx, append(natsconn.LongLived(u.session.logger()), nats.Name("nex up control"))...)
+		u.control, err = settings.Connect(ctx, append(settings.LongLived(u.session.logger()), nats.Name("nex up control"))...)
 	}
 	if err != nil {
 		return err

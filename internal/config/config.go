@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/natsconn"
 )
 
 // Config is a node's configuration. Times are in milliseconds, sizes in bytes, unless their names say
@@ -270,10 +271,22 @@ type HostServices struct {
 	// NATSURL is where they connect to; several servers have commas between. Default the node's
 	// connection for workloads.
 	NATSURL string `json:"nats_url,omitempty"`
+	// NATSContext is a NATS context, by name or as the path of its .json file, which supplies what the others leave
+	// out: all that there is of connection settings. Default none.
+	NATSContext string `json:"nats_context,omitempty"`
 	// NATSUserJWT and NATSUserSeed are the credentials there. Default none; both or neither.
 	NATSUserJWT  string   `json:"nats_user_jwt,omitempty"`
 	NATSUserSeed string   `json:"nats_user_seed,omitempty"`
 	Services     Services `json:"services"`
+}
+
+// HostServicesField is the field of [HostServices].
+const HostServicesField = "host_services"
+
+// Connection are the settings of the connection that host services have of their own, and whether they have one.
+func (h HostServices) Connection() (settings natsconn.Settings, own bool) {
+	s := natsconn.Of(HostServicesField, nex.Connection{URL: h.NATSURL, UserJWT: h.NATSUserJWT, UserSeed: h.NATSUserSeed})
+	return s.WithContext(h.NATSContext), h.NATSURL != "" || h.NATSContext != ""
 }
 
 // Services are the host services.

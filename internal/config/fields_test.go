@@ -100,7 +100,7 @@ func TestExampleIsComplete(t *testing.T) {
 	if err := json.Unmarshal(data, &tree); err != nil {
 		t.Fatal(err)
 	}
-	left := []string{"kernel_filepath", "rootfs_filepath", "host_services.nats_user_jwt", "host_services.nats_user_seed"}
+	left := []string{"kernel_filepath", "rootfs_filepath", "host_services.nats_context", "host_services.nats_user_jwt", "host_services.nats_user_seed"}
 	for _, f := range config.Fields() {
 		if got, want := holds(tree, strings.Split(f.Path, ".")), !slices.Contains(left, f.Path); got != want {
 			t.Errorf("%s is in the complete example: %t, want %t", f.Path, got, want)

@@ -114,7 +114,8 @@ func groups() []group {
 		}},
 		{"Host services", []row{
 			{"host_services.nats_url", "the node's connection for workloads", "NATS server for host services; several have commas between"},
-			{"host_services.nats_user_jwt", "", "user JWT there; needs `nats_url` and `nats_user_seed`"},
+			{"host_services.nats_context", "", "NATS context, by name or as the path of its `.json` file, for what the other settings leave out: credentials files, nkeys, TLS and all else that the command line knows"},
+			{"host_services.nats_user_jwt", "", "user JWT there; needs `nats_user_seed`, and a server"},
 			{"host_services.nats_user_seed", "", "seed of that user's nkey (`SU…`): protect the file"},
 			{services + "http.enabled", "", "functions may make HTTP calls"},
 			{services + "http.config.allow", "every public host", "hosts that may be called: names, `*.` and a name, IP addresses, networks; private, loopback and link-local addresses only if they are listed"},

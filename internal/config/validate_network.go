@@ -5,12 +5,8 @@ import (
 	"encoding/json"
 	"net"
 	"net/netip"
-	"net/url"
 	"regexp"
-	"slices"
 	"strings"
-
-	"github.com/nats-io/nkeys"
 
 	nex "github.com/nex-engine/nex"
 )
@@ -76,19 +72,9 @@ func (v *validator) subnet(path, s string) {
 
 // hostServices checks the host services and their connection.
 func (v *validator) hostServices(h HostServices) {
-	if h.NATSURL != "" && !isNATSURL(h.NATSURL) {
-		v.say("host_services.nats_url", "expected the URL of a NATS server such as nats://127.0.0.1:4222, or several with commas between")
-	}
-	if h.NATSUserSeed != "" && !isUserSeed(h.NATSUserSeed) {
-		v.say("host_services.nats_user_seed", "expected the seed of a user nkey, which begins with SU")
-	}
-	switch {
-	case h.NATSUserJWT != "" && h.NATSUserSeed == "":
-		v.say("host_services.nats_user_jwt", "it needs host_services.nats_user_seed, which is not given")
-	case h.NATSUserSeed != "" && h.NATSUserJWT == "":
-		v.say("host_services.nats_user_seed", "it needs host_services.nats_user_jwt, which is not given")
-	case h.NATSUserJWT != "" && h.NATSURL == "":
-		v.say("host_services.nats_user_jwt", "it needs host_services.nats_url, which is not given")
+	connection, _ := h.Connection()
+	for _, p := range connection.Problems() {
+		v.say(p.Setting, "it %s", p.Text)
 	}
 	v.bucketName("host_services.services.kv.config.bucket_name", h.Services.KV.Config.BucketName)
 	v.bucketName("host_services.services.objectstore.config.bucket_name", h.Services.ObjectStore.Config.BucketName)
@@ -107,26 +93,6 @@ func (v *validator) bucketName(path, name string) {
 	if name != "" && nex.CheckName(expanded) != nil {
 		v.say(path, "expected letters, digits, _ and -, besides ${namespace} and ${workload_name}, got %q", clip(name))
 	}
-}
-
-// isNATSURL reports whether s is what a NATS client takes: URLs, or host and port, with commas between.
-func isNATSURL(s string) bool {
-	for server := range strings.SplitSeq(s, ",") {
-		server = strings.TrimSpace(server)
-		if !strings.Contains(server, "://") {
-			server = "nats://" + server
-		}
-		u, err := url.Parse(server)
-		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			return false
-		}
-	}
-	return true
-}
-
-func isUserSeed(s string) bool {
-	prefix, _, err := nkeys.DecodeSeed([]byte(s))
-	return err == nil && prefix == nkeys.PrefixByteUser
 }
 
 var hostName = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)

@@ -109,13 +109,14 @@ func TestHostServices(t *testing.T) {
 	testProblems(t, []problemCase{
 		{"urls", `{"host_services": {"nats_url": "nats://a, wss://b:443/x,c:4222"}}`, nil},
 		{"url", `{"host_services": {"nats_url": "nats://a,https://b"}}`, []string{
-			path + "nats_url: expected the URL of a NATS server such as nats://127.0.0.1:4222, or several with commas between",
+			path + "nats_url: it is not a NATS URL (scheme https is none of nats, tls, ws, wss): write nats://host:port",
 		}},
 		{"empty is none", `{"host_services": {"nats_url": "", "nats_user_jwt": "", "nats_user_seed": ""}}`, nil},
 		{"credentials", `{"host_services": {"nats_url": "a", "nats_user_jwt": "x", "nats_user_seed": "` + seed + `"}}`, nil},
 		{"no seed", `{"host_services": {"nats_url": "a", "nats_user_jwt": "x"}}`, needs("nats_user_jwt", "nats_user_seed")},
 		{"no jwt", `{"host_services": {"nats_url": "a", "nats_user_seed": "` + seed + `"}}`, needs("nats_user_seed", "nats_user_jwt")},
 		{"no url", `{"host_services": {"nats_user_jwt": "x", "nats_user_seed": "` + seed + `"}}`, needs("nats_user_jwt", "nats_url")},
+		{"context", `{"host_services": {"nats_context": "host", "nats_user_jwt": "x", "nats_user_seed": "` + seed + `"}}`, nil},
 		{"bucket names", `{"host_services": {"services": {"kv": {"config": {"bucket_name": "a${namespace}_${workload_name}"}}, "objectstore": {"config": {"bucket_name": "${node}"}}}}}`, []string{
 			path + `services.objectstore.config.bucket_name: expected letters, digits, _ and -, besides ${namespace} and ${workload_name}, got "${node}"`,
 		}},

@@ -337,6 +337,21 @@ func TestAccountFull(t *testing.T) {
 	t.Error("the account took everything")
 }
 
+// What an account does not allow at all is told as that.
+func TestAccountHasTooManyBuckets(t *testing.T) {
+	s := natstest.Run(t, func(o *server.Options) {
+		store := o.StoreDir
+		if err := o.ProcessConfigString("accounts { A { jetstream { max_streams: 1 }, users: [ { user: u, password: p } ] } }"); err != nil {
+			t.Fatal(err)
+		}
+		o.JetStream, o.StoreDir = true, store
+	})
+	nc := natstest.Connect(t, s, nats.UserInfo("u", "p"))
+	must(t, deskOn(t, openServices(t), nc, "default", "first"), "kv", "set", key("k"), "v")
+	refused(t, deskOn(t, openServices(t), nc, "default", "second"), "kv", "set", key("k"), "v",
+		hostapi.CodeUnavailable, "kv is unavailable: the NATS account has as many buckets, or readers of them, as it may: remove some, or raise the limits of its JetStream")
+}
+
 func TestJetStreamNotEnabledForAccount(t *testing.T) {
 	s := natstest.Run(t, func(o *server.Options) {
 		plain := server.NewAccount("PLAIN")

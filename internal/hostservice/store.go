@@ -14,6 +14,7 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/hostapi"
 	"github.com/nex-engine/nex/internal/hostservice/bucket"
+	"github.com/nex-engine/nex/internal/natsconn"
 )
 
 // storeTimeout bounds a request to kv and objectstore, however much time the call has.
@@ -82,6 +83,9 @@ func (s *store) do(ctx context.Context, f func(context.Context, *openBucket) err
 func (s *store) bucket(ctx context.Context) (*openBucket, error) {
 	if b := s.opened.Load(); b != nil {
 		return b, nil
+	}
+	if err := natsconn.CheckJetStream(s.nc); err != nil {
+		return nil, hostapi.Errorf(hostapi.CodeUnavailable, "%v", err)
 	}
 	stream, err := s.js.Stream(ctx, s.kind.stream+s.name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

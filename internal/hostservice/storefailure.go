@@ -3,28 +3,21 @@ package hostservice
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/nex-engine/nex/internal/hostapi"
+	"github.com/nex-engine/nex/internal/natsconn/jserror"
 )
 
-// Errors of the JetStream API that the client has no names for.
-const (
-	apiAccountFull = 10002 // the account's limits
-	apiServerFull  = 10023
-	apiMemoryFull  = 10028
-	apiStorageFull = 10047
-	apiNotStored   = 10077 // of which the text says why
-)
+// apiNotStored is an error of the JetStream API that the client has no name for, and of which the text says why.
+const apiNotStored = 10077
 
 // isGone reports that there is no such bucket any more, or nothing that could know of it.
 func isGone(err error) bool {
-	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
-		errors.Is(err, jetstream.ErrStreamNotFound)
+	return jserror.Missing(err) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // isFull reports that a bucket has no room for a message.
@@ -38,16 +31,7 @@ func isFull(err error) bool {
 
 // hasNoRoom reports that a bucket does not take a message for its size, for whatever reason.
 func hasNoRoom(err error) bool {
-	return isFull(err) || isAccountFull(err) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
-}
-
-// isAccountFull reports that the account, or the server, has no more room for its buckets together.
-func isAccountFull(err error) bool {
-	var api *jetstream.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	return slices.Contains([]jetstream.ErrorCode{apiAccountFull, apiServerFull, apiMemoryFull, apiStorageFull}, api.ErrorCode)
+	return isFull(err) || jserror.Full(err) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum)
 }
 
 // explainWrite says of a write that failed for its size what was too large. Other errors it returns
@@ -76,12 +60,14 @@ func (s *store) explain(ctx context.Context, err error) *hostapi.Error {
 		return nil
 	case errors.As(err, &done):
 		return done
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), isGone(err):
+	case isGone(err):
 		return hostapi.Errorf(hostapi.CodeUnavailable, "%s needs JetStream, which is not there on the workload's NATS connection: enable it on the server and for the account", s.kind.service)
 	case !s.nc.IsConnected():
 		return hostapi.Errorf(hostapi.CodeUnavailable, "%s is unavailable: the node has no connection to NATS at the moment", s.kind.service)
-	case isAccountFull(err):
+	case jserror.Full(err):
 		return hostapi.Errorf(hostapi.CodeTooLarge, "bucket %s has no room: what its NATS account or server may hold is used up (%v)", s.name, err)
+	case jserror.Explain(err) != "":
+		return hostapi.Errorf(hostapi.CodeUnavailable, "%s is unavailable: %s", s.kind.service, jserror.Explain(err))
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ended(ctx, s.kind.service)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):

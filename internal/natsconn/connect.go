@@ -3,7 +3,6 @@ package natsconn
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -45,6 +44,10 @@ func (s Settings) Connect(ctx context.Context, extra ...nats.Option) (*nats.Conn
 	if err != nil {
 		return nil, s.explain(ctx, c, err, d.lastError())
 	}
+	if err := s.checkHeaders(c, nc); err != nil {
+		nc.Close()
+		return nil, err
+	}
 	return nc, nil
 }
 
@@ -54,7 +57,7 @@ const minServerTimeout = time.Second
 // options builds what the client wants to know.
 func (s Settings) options(c *natscontext.Context, extra []nats.Option) (nats.Options, error) {
 	o := nats.GetDefaultOptions()
-	o.Servers = servers(c)
+	o.Servers = splitServers(c.ServerURL())
 	o.Name = s.ConnName
 	if o.Name == "" {
 		o.Name = "nex"
@@ -92,37 +95,4 @@ func reconnectDelay(rounds int) time.Duration {
 		delay = min(delay, minReconnectDelay<<max(rounds-1, 0))
 	}
 	return delay/2 + rand.N(delay/2)
-}
-
-// pingInterval lets a long-lived connection notice within a quarter of a minute that the way to the
-// server is dead, and lets it outlast a server, or a way to it, that is stuck for ten seconds: what is on
-// its way then still arrives.
-const pingInterval = 5 * time.Second
-
-// ReconnectBufferBytes bounds what a connection keeps to be sent while its server is away; replies of
-// functions are among that.
-const ReconnectBufferBytes = 8 << 20
-
-// LongLived returns the options of a connection that lives as long as its process: it notices soon
-// when the server is gone, and log, which must not be nil, is told about losses and errors.
-func LongLived(log *slog.Logger) []nats.Option {
-	return []nats.Option{
-		nats.PingInterval(pingInterval),
-		nats.ReconnectBufSize(ReconnectBufferBytes),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil { // nil when the process closes the connection
-				log.Warn("lost the NATS connection, reconnecting", "error", err)
-			}
-		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("NATS connection is back", "url", nc.ConnectedUrlRedacted())
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			subject := ""
-			if sub != nil {
-				subject = sub.Subject
-			}
-			log.Warn("NATS reports an error", "error", err, "subject", subject)
-		}),
-	}
 }

@@ -116,7 +116,8 @@ func TestRefusedCredentials(t *testing.T) {
 	at := "the NATS server at " + url
 	o, other := conntest.NewOperator(t), conntest.NewOperator(t)
 	operatorURL := run(t, operatorConfig(o))
-	foreign, expired := other.Creds(t), o.Creds(t, func(c *jwt.UserClaims) { c.Expires = time.Now().Add(-time.Hour).Unix() })
+	expiry := time.Now().Add(-time.Hour)
+	foreign, expired := other.Creds(t), o.Creds(t, func(c *jwt.UserClaims) { c.Expires = expiry.Unix() })
 	for _, tt := range []struct {
 		name string
 		s    natsconn.Settings
@@ -127,7 +128,7 @@ func TestRefusedCredentials(t *testing.T) {
 		{"wrong token", natsconn.Settings{Server: url, Token: "s3cret"}, at + " refuses the token: check --token or --user"},
 		{"wrong in the URL", natsconn.Settings{Server: strings.Replace(url, "//", "//u:s3cret@", 1)}, at + " refuses the user or token in the URL: check --server"},
 		{"foreign credentials", natsconn.Settings{Server: operatorURL, Creds: foreign}, "the NATS server at " + operatorURL + " refuses the credentials in " + foreign + ": check --creds"},
-		{"expired credentials", natsconn.Settings{Server: operatorURL, Creds: expired}, "the NATS server at " + operatorURL + " refuses the credentials in " + expired + ": check --creds"},
+		{"expired credentials", natsconn.Settings{Server: operatorURL, Creds: expired}, "the NATS server at " + operatorURL + " refuses the credentials in " + expired + ", which expired at " + expiry.UTC().Format(time.RFC3339) + ": get new ones and change --creds"},
 		{"nkey where there are none", natsconn.Settings{Server: url, NKey: nkey}, at + " has no nkey users: leave --nkey away"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -180,7 +181,7 @@ func TestUnusableFiles(t *testing.T) {
 		{"missing authority", natsconn.Settings{TLSCA: missing}, "the TLS authority " + missing + " cannot be used (no such file or directory): change --tlsca"},
 		{"authority without certificate", natsconn.Settings{TLSCA: nonsense}, "the TLS authority " + nonsense + " holds no certificate: change --tlsca"},
 		{"scheme", natsconn.Settings{Server: "http://h"}, "--server is not a NATS URL (scheme http is none of nats, tls, ws, wss): write nats://host:port"},
-		{"port", natsconn.Settings{Server: "nats://u:s3cret@h:port"}, `--server is not a NATS URL (invalid port ":port" after host): write nats://host:port`},
+		{"port", natsconn.Settings{Server: "nats://u:s3cret@h:port"}, `--server is not a NATS URL (invalid port): write nats://host:port`},
 		{"no host", natsconn.Settings{Server: "nats://:4222"}, "--server is not a NATS URL (it names no host): write nats://host:port"},
 		{"both contexts", natsconn.Settings{Context: "c", NoContext: true}, "--context and --no-context contradict each other: leave one away"},
 	} {
@@ -277,7 +278,7 @@ func TestConnectionOutlivesContextAndServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var out lockedBuffer
 	back := make(chan struct{}, 1)
-	extra := append(natsconn.LongLived(slog.New(slog.NewTextHandler(&out, nil))), func(o *nats.Options) error {
+	extra := append(natsconn.Settings{}.LongLived(slog.New(slog.NewTextHandler(&out, nil))), func(o *nats.Options) error {
 		logs := o.ReconnectedCB
 		o.ReconnectedCB = func(nc *nats.Conn) { logs(nc); back <- struct{}{} }
 		return nil

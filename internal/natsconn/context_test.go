@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/jsm.go/natscontext"
 	"github.com/nats-io/nats-server/v2/server"
 
+	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/natsconn/conntest"
 	"github.com/nex-engine/nex/internal/natstest"
@@ -56,6 +57,7 @@ func TestContexts(t *testing.T) {
 		"none, though one is selected":        {Server: open, NoContext: true},
 		"credentials without the selected":    {Server: url, User: "v", Password: "q", NoContext: true},
 		"server of the flag, user of context": {Context: "named", Server: url},
+		"of a configuration":                  natsconn.Of("host_services", nex.Connection{}).WithContext(file),
 	} {
 		t.Run(name, func(t *testing.T) { connects(t, s) })
 	}
@@ -85,6 +87,7 @@ func TestContextProblems(t *testing.T) {
 	save(t, "c", true, natscontext.WithCreds("/no/such.creds"))
 	fails(t, natsconn.Settings{Context: "missing"}, `unknown NATS context "missing": see nats context ls, and change --context or NATS_CONTEXT`)
 	fails(t, natsconn.Settings{Context: "../c"}, `unknown NATS context "../c": see nats context ls, and change --context or NATS_CONTEXT`)
+	fails(t, natsconn.Of("host_services", nex.Connection{}).WithContext("missing"), `unknown NATS context "missing": see nats context ls, and change host_services.nats_context`)
 	fails(t, natsconn.Settings{}, `the credentials file /no/such.creds cannot be used (no such file or directory): change the NATS context "c"`)
 
 	if err := os.WriteFile(filepath.Join(dir, "broken.json"), []byte("{"), 0o600); err != nil {

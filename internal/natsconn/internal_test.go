@@ -30,7 +30,7 @@ func FuzzParseServer(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		u, err := parseServer(raw)
+		u, err := ParseServer(raw)
 		if (u == nil) == (err == nil) {
 			t.Fatalf("parse = %v, %v", u, err)
 		}

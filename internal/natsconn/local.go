@@ -39,14 +39,11 @@ func sameServer(a, b string) bool {
 
 // place takes a URL apart. It refuses lists, and URLs that bring credentials along.
 func place(raw string) (host, port string, ok bool) {
-	u, err := parseServer(raw)
+	u, err := ParseServer(raw)
 	if err != nil || u.User != nil || (u.Scheme != "nats" && u.Scheme != "tls") {
 		return "", "", false
 	}
-	host, port = u.Hostname(), u.Port()
-	if port == "" {
-		port = "4222"
-	}
+	host, port = HostPort(u)
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		host = "localhost"
 	}

@@ -79,7 +79,7 @@ func TestOutages(t *testing.T) {
 			t.Parallel()
 			s := natstest.Run(t, user, func(o *server.Options) { o.JetStream = false })
 			port, names := s.Addr().(*net.TCPAddr).Port, &broken{}
-			options := append(natsconn.LongLived(slog.New(slog.DiscardHandler)), nats.SetCustomDialer(names))
+			options := append(natsconn.Settings{}.LongLived(slog.New(slog.DiscardHandler)), nats.SetCustomDialer(names))
 			nc := connects(t, natsconn.Settings{Server: s.ClientURL(), User: "u", Password: "p", NoContext: true}, options...)
 			if _, err := nc.Subscribe("ask", func(m *nats.Msg) { _ = m.Respond(nil) }); err != nil {
 				t.Fatal(err)
@@ -135,7 +135,7 @@ func TestAnotherServerOfTheCluster(t *testing.T) {
 	}
 	first := member()
 	second := member("nats://" + first.ClusterAddr().String())
-	nc := connects(t, natsconn.Settings{Server: first.ClientURL(), NoContext: true}, natsconn.LongLived(slog.New(slog.DiscardHandler))...)
+	nc := connects(t, natsconn.Settings{Server: first.ClientURL(), NoContext: true}, natsconn.Settings{}.LongLived(slog.New(slog.DiscardHandler))...)
 	deadline := time.Now().Add(within)
 	for len(nc.DiscoveredServers()) == 0 { // the library tells of that only if there were others before
 		if time.Now().After(deadline) {

@@ -18,7 +18,7 @@ func (s Settings) URL() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return where(c), nil
+	return WithoutUser(c.ServerURL()), nil
 }
 
 // JetStream returns the JetStream of a connection that these settings made: its domain and API
@@ -131,10 +131,14 @@ func (s Settings) contextProblem(err error) error {
 		}
 		return fmt.Errorf("cannot load the selected NATS context %q (%w): mend it with nats context edit, or use --no-context", name, withoutPath(err))
 	}
-	if !isFile(s.Context) && !natscontext.IsKnown(s.Context) {
-		return fmt.Errorf("unknown NATS context %q: see nats context ls, and change --context or NATS_CONTEXT", s.Context)
+	change := "--context or NATS_CONTEXT"
+	if s.field != "" {
+		change = s.name("--context")
 	}
-	return fmt.Errorf("cannot load the NATS context %q (%w): mend it, or change --context or NATS_CONTEXT", s.Context, withoutPath(err))
+	if !isFile(s.Context) && !natscontext.IsKnown(s.Context) {
+		return fmt.Errorf("unknown NATS context %q: see nats context ls, and change %s", s.Context, change)
+	}
+	return fmt.Errorf("cannot load the NATS context %q (%w): mend it, or change %s", s.Context, withoutPath(err), change)
 }
 
 // withoutPath drops what a sentence says anyhow.

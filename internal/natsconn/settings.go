@@ -47,6 +47,9 @@ type Settings struct {
 	JSDomain    string `name:"jsdomain" aliases:"js-domain" env:"NATS_JS_DOMAIN" placeholder:"DOMAIN" group:"NATS connection" help:"JetStream domain."`
 	InboxPrefix string `name:"inbox-prefix" placeholder:"PREFIX" group:"NATS connection" hidden:"" help:"Prefix of inbox subjects."`
 	SocksProxy  string `name:"socks-proxy" env:"NATS_SOCKS_PROXY" placeholder:"PROXY" group:"NATS connection" hidden:"" help:"SOCKS5 proxy to connect through."`
+
+	// field is where settings that are no flags come from: see [Of].
+	field string
 }
 
 // Explicit reports whether the settings say where to connect to or as whom.

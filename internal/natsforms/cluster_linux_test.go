@@ -129,3 +129,32 @@ func (tt *terminal) awaitBucket() {
 		return err == nil
 	})
 }
+
+// TestWithoutQuorum kills two of the three servers. What runs goes on to answer, what needs JetStream is told why it
+// waits, and goes on when one of them is back.
+func TestWithoutQuorum(t *testing.T) {
+	m := newCluster(t)
+	first := m.at(1)
+	first.run("cluster-bucket.sh")
+	node := first.joins()
+	first.calls(node, "app")
+	m.kill(2)
+	m.kill(3)
+	first.answers("app.function", "hello from app.function")
+	first.answers("app.service", "the service has got hello")
+	nextest.Await(t, "the server that is left has noticed", func() bool {
+		_, log, _ := first.finish(first.command("nats", "req", "$O.NEXCLIFILES.M.x", "", "--timeout", "2s"))
+		return strings.Contains(log, "No responders")
+	})
+	var log string
+	if !nextest.Poll(func() bool { // for a moment it does not answer at all
+		log = first.fails("nex", "devrun", "hello.js", "--name=later", "--trigger_subject=app.later")
+		return strings.Contains(log, "its bucket has no leader")
+	}) {
+		t.Errorf("nex devrun says %s", log)
+	}
+	m.mortals(binDir, "cluster-n2.sh")
+	first.awaitBucket()
+	first.deploysFunction(node, "app.later", "--name=later")
+	first.answers("app.later", "hello from app.later")
+}

@@ -10,11 +10,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/natsconn"
+	"github.com/nex-engine/nex/internal/natsconn/jserror"
 	"github.com/nex-engine/nex/internal/preflight/checklist"
 )
 
-// answerTimeout bounds the wait for each answer of a server that has let the connection in.
+// answerTimeout bounds the wait for the answers of a server that has let the connection in.
 const answerTimeout = 5 * time.Second
 
 // NATS is how the node connects.
@@ -25,12 +26,15 @@ type NATS struct {
 	Connect func(context.Context) (*nats.Conn, error)
 	// JetStream returns the JetStream of the connection.
 	JetStream func(*nats.Conn) (jetstream.JetStream, error)
+	// Bucket is the object store from which the node is to fetch artifacts.
+	Bucket string
 	// OwnServer says that the node itself starts a server, so that none need be there before.
 	OwnServer bool
 }
 
-// Check connects, makes a round trip on a control subject of its own, and asks for JetStream.
-func (n NATS) Check(ctx context.Context) checklist.Group {
+// Check connects, and tries what a node with this id does there: each subject that it must be allowed to use, and
+// JetStream. Nobody notices.
+func (n NATS) Check(ctx context.Context, node string) checklist.Group {
 	server := checklist.Item{Name: "nats", Path: n.URL, Description: "NATS server", Optional: n.OwnServer}
 	nc, err := n.Connect(ctx)
 	if err != nil {
@@ -43,88 +47,71 @@ func (n NATS) Check(ctx context.Context) checklist.Group {
 		return g
 	}
 	defer nc.Close()
-	server.Path = nc.ConnectedUrlRedacted()
-	server.Description += " " + nc.ConnectedServerVersion()
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	server.Path = natsconn.ConnectedURL(nc)
 	g := checklist.NewGroup("NATS", server.Path)
-	g.Add(server.Found())
-	control := control(ctx, nc)
-	g.Add(control)
-	if control.OK { // else no answer about JetStream could get through either
-		g.Add(n.jetStream(ctx, nc))
+	g.Add(server.Found(), version(nc))
+	for _, p := range controlPermissions(node) {
+		g.Add(p.try(ctx, nc))
+	}
+	answers := inboxes(ctx, nc)
+	g.Add(answers...)
+	if answers[0].OK { // else no answer about JetStream could get through either
+		g.Add(n.artifacts(ctx, nc)...)
 	}
 	return g
 }
 
-func control(ctx context.Context, nc *nats.Conn) checklist.Item {
-	item := checklist.Item{Name: "control", Path: nex.Prefix + ".>", Description: "permission to use the subjects of the control API"}
-	err := roundTrip(ctx, nc)
-	switch {
-	case err == nil:
-		return item.Found()
-	case errors.Is(err, nats.ErrPermissionViolation):
-		return item.Missing(fmt.Sprintf("the NATS server refuses it (%s): allow the node's user to publish and subscribe to %s.>, and to inboxes",
-			withoutPrefix(err), nex.Prefix))
-	}
-	return item.Missing(fmt.Sprintf("no message gets through (%s): check the NATS server", withoutPrefix(err)))
+// version is that of the server.
+func version(nc *nats.Conn) checklist.Item {
+	item := checklist.Item{Name: "version", Path: nc.ConnectedServerVersion(), Description: "version of the NATS server", Optional: true}
+	return item.Unless(natsconn.CheckJetStream(nc))
 }
 
-// patience bounds the wait for an answer. The server tells of a missing permission on the side, and
-// no answer comes then, so that this ends the wait as well, as its cause.
-func patience(ctx context.Context, nc *nats.Conn) (context.Context, context.CancelFunc) {
-	ctx, stop := context.WithTimeout(ctx, answerTimeout)
-	ctx, cancel := context.WithCancelCause(ctx)
-	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		if errors.Is(err, nats.ErrPermissionViolation) {
-			cancel(err)
-		}
-	})
-	return ctx, stop
-}
-
-// roundTrip asks itself something on a control subject that nobody else knows.
-func roundTrip(ctx context.Context, nc *nats.Conn) error {
-	ctx, stop := patience(ctx, nc)
-	defer stop()
-	subject := nex.Prefix + ".preflight." + strings.TrimPrefix(nats.NewInbox(), nats.InboxPrefix)
-	sub, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.Respond(nil) })
-	if err != nil {
-		return err
-	}
-	defer func() { _ = sub.Unsubscribe() }() // the connection ends anyhow
-	if _, err = nc.RequestWithContext(ctx, subject, nil); err == nil {
-		return nil
-	}
-	// That nobody subscribes to the subject may be known before the handler is called.
-	if denied := nc.LastError(); errors.Is(denied, nats.ErrPermissionViolation) {
-		return denied
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
-}
-
-func (n NATS) jetStream(ctx context.Context, nc *nats.Conn) checklist.Item {
+// artifacts looks for JetStream, and for what it takes to fetch artifacts from there. To look for the bucket is
+// what a node does first, and whether it is there does not matter.
+func (n NATS) artifacts(ctx context.Context, nc *nats.Conn) []checklist.Item {
 	item := checklist.Item{
 		Name: "jetstream", Path: "JetStream", Description: "object stores, from which nodes take what nex devrun uploads", Optional: true,
 	}
 	js, err := n.JetStream(nc)
-	if err == nil {
-		ctx, stop := patience(ctx, nc)
-		defer stop()
-		if _, err = js.AccountInfo(ctx); err != nil && context.Cause(ctx) != nil {
-			err = context.Cause(ctx)
-		}
+	if err != nil {
+		return []checklist.Item{item.Missing(withoutPrefix(err))}
 	}
+	api := apiPrefix(js.Options())
+	look := publishing(api+"STREAM.INFO.OBJ_"+n.Bucket, api+"STREAM.INFO.OBJ_"+n.Bucket, "to fetch what nex devrun uploads").optional("artifacts")
+	items := []checklist.Item{look.try(ctx, nc)}
+	if items[0].OK {
+		items = append([]checklist.Item{lookForJetStream(ctx, js, n.Bucket, item)}, items...)
+	}
+	for _, p := range artifactPermissions(api, n.Bucket) {
+		items = append(items, p.try(ctx, nc))
+	}
+	return items
+}
+
+// apiPrefix begins the subjects of JetStream.
+func apiPrefix(o jetstream.JetStreamOptions) string {
 	switch {
-	case err == nil:
-		return item.Found()
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
-		return item.Missing("the NATS server has none: start it with JetStream (nats-server -js), or deploy only what lies elsewhere")
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return item.Missing("the account of this user has none: enable JetStream for the account, or deploy only what lies elsewhere")
+	case o.Domain != "":
+		return "$JS." + o.Domain + ".API."
+	case o.APIPrefix != "":
+		return strings.TrimSuffix(o.APIPrefix, ".") + "."
 	}
-	return item.Missing(fmt.Sprintf("it gives no information (%s): allow the node's user to publish to $JS.API.>, or deploy only what lies elsewhere", withoutPrefix(err)))
+	return jetstream.DefaultAPIPrefix
+}
+
+func lookForJetStream(ctx context.Context, js jetstream.JetStream, bucket string, item checklist.Item) checklist.Item {
+	_, err := js.Stream(ctx, "OBJ_"+bucket)
+	const or = ", or deploy only what lies elsewhere"
+	switch {
+	case err == nil, errors.Is(err, jetstream.ErrStreamNotFound):
+		return item.Found()
+	case jserror.Explain(err) != "":
+		return item.Missing(jserror.Explain(err) + or)
+	}
+	return item.Missing(fmt.Sprintf("it gives no information (%s): check the NATS server", withoutPrefix(err)) + or)
 }
 
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "nats: ") }

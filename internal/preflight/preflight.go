@@ -2,8 +2,8 @@
 // programs, its data directory, and the sandboxes.
 //
 // Checks look and try, but leave nothing behind: what they make, a sandbox, its control group and the
-// network of sandboxes, is gone when they return, and the one message that they publish reaches only
-// themselves. They print nothing; what they find is a package checklist. What is missing and is to be had
+// network of sandboxes, is gone when they return, and what they publish says
+// nothing to anybody. They print nothing; what they find is a package checklist. What is missing and is to be had
 // somewhere is an [Offer], which only Get takes up. All functions are safe for concurrent use.
 package preflight
 
@@ -38,15 +38,22 @@ type Config struct {
 func Run(ctx context.Context, c Config) ([]checklist.Group, []Offer) {
 	group, settings := Configuration(c.File, c.Required)
 	groups := []checklist.Group{group}
+	id := nodeID(c.DataDir)
 	if settings == nil {
 		defaults := config.Default()
-		return append(groups, c.NATS.Check(ctx), DataDir(c.DataDir, defaults.PIDFilepath, MinFree), unchecked()), nil
+		return append(groups, c.NATS.Check(ctx, id), DataDir(c.DataDir, defaults.PIDFilepath, MinFree), unchecked()), nil
 	}
 	settings.NoSandbox = settings.NoSandbox || c.NoSandbox
 	nats := c.NATS
 	nats.OwnServer = settings.PublicNATSServer != nil
+	groups = append(groups, nats.Check(ctx, id))
+	if group, own := HostServices(ctx, settings.HostServices); own {
+		if nats.OwnServer { // which may be where they connect to
+			group.AllOptional()
+		}
+		groups = append(groups, group)
+	}
 	groups = append(groups,
-		nats.Check(ctx),
 		Programs(ctx, settings.BinPath),
 		DataDir(c.DataDir, settings.PIDFilepath, MinFree),
 	)

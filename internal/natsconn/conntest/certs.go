@@ -57,17 +57,36 @@ func Certificates(t testing.TB, names ...string) Files {
 	return f
 }
 
+// SelfSigned makes a server certificate for an address that no authority has signed.
+func SelfSigned(t testing.TB, address string) Files {
+	t.Helper()
+	dir, key := t.TempDir(), newKey(t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: address}, IPAddresses: []net.IP{net.ParseIP(address)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	f := Files{Cert: filepath.Join(dir, "server.pem"), Key: filepath.Join(dir, "server-key.pem")}
+	write(t, f.Cert, "CERTIFICATE", sign(t, template, template, key, key))
+	writeKey(t, f.Key, key)
+	return f
+}
+
 func pair(t testing.TB, dir, name string, template, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (cert, key string) {
 	t.Helper()
 	k := newKey(t)
-	der, err := x509.MarshalPKCS8PrivateKey(k)
+	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+"-key.pem")
+	write(t, cert, "CERTIFICATE", sign(t, template, ca, k, caKey))
+	writeKey(t, key, k)
+	return cert, key
+}
+
+func writeKey(t testing.TB, path string, key *ecdsa.PrivateKey) {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+"-key.pem")
-	write(t, cert, "CERTIFICATE", sign(t, template, ca, k, caKey))
-	write(t, key, "PRIVATE KEY", der)
-	return cert, key
+	write(t, path, "PRIVATE KEY", der)
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {

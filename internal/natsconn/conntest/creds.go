@@ -67,6 +67,29 @@ func (o *Operator) Creds(t testing.TB, edit ...func(*jwt.UserClaims)) string {
 	return file(t, "user.creds", content)
 }
 
+// Revoked are the account's claims when it has revoked the user of a credentials file.
+func (o *Operator) Revoked(t testing.TB, creds string) *jwt.AccountClaims {
+	t.Helper()
+	content, err := os.ReadFile(creds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.ParseDecoratedJWT(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := jwt.DecodeUserClaims(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := jwt.DecodeAccountClaims(o.AccountJWT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account.Revoke(user.Subject)
+	return account
+}
+
 // NKey makes a file with the seed of a new nkey user.
 func NKey(t testing.TB) (path, public string) {
 	t.Helper()
