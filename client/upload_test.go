@@ -166,6 +166,26 @@ func TestUploadBeyondLimits(t *testing.T) {
 	wantCode(t, err, nex.CodeArtifactUnavailable, "nats://FILES/cart is out of reach: the storage that the NATS account, or its server, may use is taken: free some, or raise the limits of its JetStream")
 }
 
+// A bucket whose servers are mostly away can be looked at, and nobody takes what is put into it.
+func TestUploadWithoutLeader(t *testing.T) {
+	t.Parallel()
+	s := natstest.Run(t, func(o *server.Options) { o.JetStream = false })
+	left := natstest.Connect(t, s)
+	for subject, answer := range map[string]*nats.Msg{
+		"$JS.API.STREAM.INFO.OBJ_FILES":  {Data: []byte(`{"config": {"name": "OBJ_FILES", "allow_direct": true}, "state": {}}`)},
+		"$JS.API.DIRECT.GET.OBJ_FILES.>": {Header: nats.Header{"Status": {"404"}}},
+	} {
+		if _, err := left.Subscribe(subject, func(m *nats.Msg) { _ = m.RespondMsg(answer) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := left.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := client.New(natstest.Connect(t, s), client.Config{}).Upload(t.Context(), client.Upload{Bucket: "FILES", Key: "cart", Content: bytes.NewReader([]byte("x"))})
+	wantCode(t, err, nex.CodeArtifactUnavailable, "its bucket has no leader")
+}
+
 // The server lets what is not permitted get lost; who uploads is told what it was all the same.
 func TestUploadWithoutPermission(t *testing.T) {
 	t.Parallel()

@@ -81,6 +81,7 @@ type turn struct {
 	Calls   int           `json:"calls"`
 	Took    time.Duration `json:"took"`
 	P50     time.Duration `json:"p50"`
+	P99     time.Duration `json:"p99"`
 }
 
 func (t turn) rate() float64 { return float64(t.Calls) / t.Took.Seconds() }

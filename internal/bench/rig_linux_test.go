@@ -54,6 +54,8 @@ type rig struct {
 	issuer nkeys.KeyPair
 	xkey   nkeys.KeyPair // seals environments
 	warm   int           // agents that are idle once the pools are full
+
+	patience time.Duration // how long that may take
 }
 
 // start starts a nex up, which has the NATS server and the node in one process.
@@ -97,7 +99,7 @@ func startSandboxedNode(b *testing.B) *rig {
 
 func newRig(b *testing.B, warm int, command ...string) *rig {
 	b.Helper()
-	r := &rig{b: b, warm: warm, args: append(command, "--json", "--loglevel", "warn")}
+	r := &rig{b: b, warm: warm, patience: 10 * time.Second, args: append(command, "--json", "--loglevel", "warn")}
 	home := b.TempDir()
 	r.env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "NEX_DATA_DIR=" + filepath.Join(home, "data")}
 	r.startUp()
@@ -215,7 +217,7 @@ func (r *rig) stop(d client.Deployment, id string) {
 // awaitWarm waits until the pools are full.
 func (r *rig) awaitWarm() {
 	r.b.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(r.patience); ; time.Sleep(time.Millisecond) {
 		info, err := r.client.Info(r.b.Context(), r.node.NodeID)
 		if err != nil {
 			r.b.Fatal(err)

@@ -137,7 +137,7 @@ type gate struct {
 
 // gated waits for the gate, and then echoes.
 const gated = `async (subject, payload) => {
-	await hostServices.promises.messaging.request("gate", "");
+	await hostServices.promises.messaging.request("gate", "", { timeout: 60000 });
 	return payload;
 }`
 
