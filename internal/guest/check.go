@@ -52,8 +52,9 @@ func (n Network) check() error {
 		}
 	}
 	if n.MAC != "" {
-		if _, err := net.ParseMAC(n.MAC); err != nil {
-			return fmt.Errorf("the hardware address of the network: %w", err)
+		const bytes = 6 // of Ethernet
+		if mac, err := net.ParseMAC(n.MAC); err != nil || len(mac) != bytes {
+			return fmt.Errorf("the hardware address of the network, %q, is none of %d bytes", n.MAC, bytes)
 		}
 	}
 	return nil

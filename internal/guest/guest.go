@@ -83,7 +83,7 @@ type Network struct {
 	Gateway netip.Addr `json:"gateway"`
 	// Nameservers are whom programs ask for the addresses of hosts, at most 8.
 	Nameservers []netip.Addr `json:"nameservers,omitempty"`
-	// MAC is the hardware address of the VM's interface, to find it; empty means the only one that there is.
+	// MAC is the hardware address that the VM's interface, of which it has one, is given; empty leaves it as it is.
 	MAC string `json:"mac,omitempty"`
 	// MTU is the interface's; 0 leaves it as it is.
 	MTU int `json:"mtu,omitempty"`

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -33,30 +32,29 @@ var agentCapabilities = []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SET
 
 // agent is the process of the agent.
 type agent struct {
-	pid    int
-	stdin  *os.File
-	killed uint64        // how often something was, before
-	shown  chan struct{} // closed when all that it has printed was given to the console
+	pid   int
+	stdin *os.File
+	shown chan struct{} // closed when all that it has printed was given to the console
 }
 
 // startAgent starts the agent, which waits for its document. The calling thread is locked, and keeps for good what
 // the agent inherits of it.
-func startAgent(g *group, dir string, user uint32) (*agent, error) {
-	a, err := start(g, dir, user)
+func startAgent(g *group, dir string, user uint32, network bool) (*agent, error) {
+	a, err := start(g, dir, user, network)
 	if err != nil {
 		return nil, fmt.Errorf("start the agent %s: %w", guest.AgentPath, err)
 	}
 	return a, nil
 }
 
-func start(g *group, dir string, user uint32) (*agent, error) {
+func start(g *group, dir string, user uint32, network bool) (*agent, error) {
 	var capabilities []uintptr
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + dir,
 		"TMPDIR=/tmp",
 	}
-	if hasNetwork() {
+	if network {
 		capabilities = agentCapabilities
 		env = append(env, fmt.Sprintf("%s=%d:%d", userVariable, guest.WorkloadUser, guest.WorkloadUser))
 	}
@@ -79,7 +77,7 @@ func start(g *group, dir string, user uint32) (*agent, error) {
 		return nil, err
 	}
 	defer prints.Close()
-	a := &agent{stdin: document, killed: killed(), shown: make(chan struct{})}
+	a := &agent{stdin: document, shown: make(chan struct{})}
 	a.pid, err = syscall.ForkExec(guest.AgentPath, []string{guest.AgentPath}, &syscall.ProcAttr{
 		Dir:   dir,
 		Env:   env,
@@ -149,12 +147,6 @@ func contains(list []uintptr, c uintptr) bool {
 	return false
 }
 
-// hasNetwork reports whether the VM has an interface that a VMM has given it: kernels make others by themselves.
-func hasNetwork() bool {
-	devices, _ := filepath.Glob("/sys/class/net/*/device") // the pattern is well-formed
-	return len(devices) > 0
-}
-
 // give gives the agent its document.
 func (a *agent) give(document []byte) error {
 	_, err := a.stdin.Write(document)
@@ -177,7 +169,7 @@ func (a *agent) wait() (guest.Exit, error) {
 		case err != nil:
 			return guest.Exit{}, fmt.Errorf("wait for the agent: %w", err)
 		case pid == a.pid && status.Signaled():
-			oom := status.Signal() == unix.SIGKILL && killed() > a.killed
+			oom := status.Signal() == unix.SIGKILL && killed() > 0
 			return guest.Exit{Code: -1, Signal: unix.SignalName(status.Signal()), OOM: oom}, nil
 		case pid == a.pid:
 			return guest.Exit{Code: status.ExitStatus()}, nil

@@ -26,9 +26,12 @@ const period = 100_000
 
 // newGroup makes the group in the root of a hierarchy.
 func newGroup(root string) (*group, error) {
-	for _, controller := range []string{"cpu", "memory", "pids"} {
-		// A kernel without it refuses. What it is needed for then fails.
-		_ = os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+"+controller), 0)
+	control := filepath.Join(root, "cgroup.subtree_control")
+	if os.WriteFile(control, []byte("+cpu +memory +pids"), 0) != nil {
+		for _, controller := range []string{"+cpu", "+memory", "+pids"} {
+			// A kernel without it refuses. What it is needed for then fails.
+			_ = os.WriteFile(control, []byte(controller), 0)
+		}
 	}
 	g := &group{dir: filepath.Join(root, "agent"), files: map[string]string{}}
 	if err := os.Mkdir(g.dir, 0o755); err != nil {

@@ -10,6 +10,7 @@
 //     the directory of nex. The agent then is a user that no image has, and as the image's program may be root
 //     without capabilities, what is root's and it could misuse is read-only or out of its reach: shield does that.
 //   - /proc, /sys, cgroup version 2, /dev and /run are there; /tmp is on the disk.
+//   - What the agent does not need to begin, such as the drivers of network and port, follows when it has.
 //   - The agent is started as user nex, in a control group, and waits for its bootstrap document. A VM with a network
 //     interface is one whose agent runs programs, so that it gets the capabilities that this takes.
 //   - The node boots the VM: clock, entropy, name, network and limits are set, then the agent has its document.

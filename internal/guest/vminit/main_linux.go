@@ -38,24 +38,27 @@ func run() (exit guest.Exit, ended string, err error) {
 	if err != nil {
 		return guest.Exit{}, "", err
 	}
-	if err := together(loadModules, raiseLoopback); err != nil {
+	first, err := openInitramfs()
+	if err == nil {
+		err = first.loadModules()
+	}
+	if err != nil {
 		return guest.Exit{}, "", err
 	}
-	if hasScript() {
-		exit, err = runScript(events)
+	if hasScript(first) {
+		exit, err = runScript(events, first)
 		return exit, guest.ScriptEndedLine, err
 	}
-	exit, err = runAgent(events)
+	exit, err = runAgent(events, first)
 	return exit, guest.EndedLine, err
 }
 
 // runAgent returns how the agent has ended, or why there is none.
-func runAgent(e *events) (guest.Exit, error) {
-	var root *root
-	err := together(loadDevices, func() (err error) {
-		root, err = mountDisks(e)
-		return err
-	})
+func runAgent(e *events, first *initramfs) (guest.Exit, error) {
+	root, err := mountDisks(e, first)
+	if err == nil {
+		err = first.awaitOverlay()
+	}
 	if err != nil {
 		return guest.Exit{}, err
 	}
@@ -66,6 +69,14 @@ func runAgent(e *events) (guest.Exit, error) {
 	if err != nil {
 		return guest.Exit{}, err
 	}
+	// The agent begins meanwhile: it needs nothing of this before the node calls.
+	if err := together(first.loadDevices, raiseLoopback); err != nil {
+		return guest.Exit{}, err
+	}
+	if err := first.remove(); err != nil {
+		return guest.Exit{}, err
+	}
 	e.close()
+	go vm.nodes.listen() // as long as the VM runs
 	return vm.run()
 }

@@ -87,25 +87,21 @@ func (r *root) lower() string {
 }
 
 // mountDisks mounts the disks, of which the root is to be.
-func mountDisks(e *events) (*root, error) {
+func mountDisks(e *events, first *initramfs) (*root, error) {
 	for _, disk := range []string{rootDisk, overlayDisk} {
 		if err := e.await(disk); err != nil {
 			return nil, err
 		}
 	}
-	inMemory, err := isInitramfs()
-	if err != nil {
-		return nil, err
-	}
 	r := root{base: "/", system: "/lower"}
-	if !inMemory {
+	if first == nil {
 		// The kernel has mounted it. It is read-only, so the mount points are in memory.
 		r.base, r.system = "/run", "/"
 		if err := (mount{"tmpfs", r.base, "tmpfs", safe, "mode=0755"}).do(); err != nil {
 			return nil, err
 		}
 	}
-	_, err = os.Stat(imageDisk)
+	_, err := os.Stat(imageDisk)
 	r.image = err == nil
 	return &r, together(r.mountLower, r.mountUpper)
 }
@@ -142,14 +138,6 @@ func (r *root) enter() error {
 	upper := filepath.Join(r.disk(), ext4.UpperDir)
 	if err := copyOwner(r.lower(), upper); err != nil {
 		return err
-	}
-	if r.system != "/" {
-		// What is there takes memory as long as the VM lives.
-		for _, path := range []string{"/init", modulesDir} {
-			if err := os.RemoveAll(path); err != nil {
-				return err
-			}
-		}
 	}
 	target := filepath.Join(r.base, "root")
 	for _, m := range r.mounts(target, upper) {
@@ -192,14 +180,6 @@ func copyOwner(from, to string) error {
 		return fmt.Errorf("look at %s: %w", from, err)
 	}
 	return errors.Join(unix.Chown(to, int(s.Uid), int(s.Gid)), unix.Chmod(to, s.Mode&0o7777))
-}
-
-func isInitramfs() (bool, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs("/", &s); err != nil {
-		return false, fmt.Errorf("look at the root: %w", err)
-	}
-	return s.Type == unix.RAMFS_MAGIC || s.Type == unix.TMPFS_MAGIC, nil
 }
 
 func switchRoot(root string) error {

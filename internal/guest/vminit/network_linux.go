@@ -15,7 +15,7 @@ import (
 // raiseLoopback lets programs of the VM reach each other.
 func raiseLoopback() error {
 	const loopback = 1 // the kernel makes it first
-	if err := withRoutes(func(r *routes) error { return r.raise(loopback, 0) }); err != nil {
+	if err := withRoutes(func(r *routes) error { return r.raise(loopback, 0, nil) }); err != nil {
 		return fmt.Errorf("set up the loopback: %w", err)
 	}
 	return nil
@@ -23,13 +23,20 @@ func raiseLoopback() error {
 
 // connect sets up the network of the VM.
 func connect(n guest.Network) error {
-	i, err := findInterface(n.MAC)
+	i, err := findInterface()
 	if err != nil {
 		return err
 	}
+	address := i.HardwareAddr
+	if n.MAC != "" {
+		// The VM goes on from a snapshot of one with another.
+		if address, err = net.ParseMAC(n.MAC); err != nil {
+			return err
+		}
+	}
 	err = withRoutes(func(r *routes) error {
-		if err := r.raise(i.Index, n.MTU); err != nil {
-			return fmt.Errorf("raise it: %w", err)
+		if err := r.raise(i.Index, n.MTU, address); err != nil {
+			return fmt.Errorf("raise it as %s: %w", address, err)
 		}
 		if err := r.addAddress(i.Index, n.Address); err != nil {
 			return fmt.Errorf("give it the address %s: %w", n.Address, err)
@@ -48,36 +55,28 @@ func connect(n guest.Network) error {
 	return nil
 }
 
-// findInterface returns the interface with a hardware address, or the only one.
-func findInterface(mac string) (net.Interface, error) {
+// findInterface returns the interface that a VMM has given the VM.
+func findInterface() (net.Interface, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return net.Interface{}, fmt.Errorf("look for the interfaces: %w", err)
 	}
 	var found []net.Interface
 	for _, i := range interfaces {
-		if isDevice(i.Name) && (mac == "" || sameMAC(i.HardwareAddr, mac)) {
+		if isDevice(i.Name) {
 			found = append(found, i)
 		}
 	}
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case mac != "":
-		return net.Interface{}, fmt.Errorf("the VM has %d interfaces with the hardware address %s, and needs one", len(found), mac)
+	if len(found) != 1 {
+		return net.Interface{}, fmt.Errorf("the VM has %d interfaces, and needs one for its network", len(found))
 	}
-	return net.Interface{}, fmt.Errorf("the VM has %d interfaces: it needs one, or the hardware address of the right one", len(found))
+	return found[0], nil
 }
 
 // isDevice reports whether an interface is one that a VMM has given the VM.
 func isDevice(name string) bool {
 	_, err := os.Stat(filepath.Join("/sys/class/net", name, "device"))
 	return err == nil
-}
-
-func sameMAC(a net.HardwareAddr, s string) bool {
-	b, err := net.ParseMAC(s)
-	return err == nil && a.String() == b.String()
 }
 
 // withRoutes connects to what the kernel has for networks.

@@ -107,7 +107,7 @@ const rootSize = 64 << 20
 
 // machine is a VM under software emulation.
 type machine struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	cmd    *exec.Cmd
 	ended  chan struct{}
@@ -118,13 +118,14 @@ type machine struct {
 type options struct {
 	disk    int64    // size of the overlay; 0 means 64 MiB, less than 0 that there is none
 	console *os.File // where the console goes to; nil means machine.output
+	loud    bool     // the kernel says all on the console
 	extra   []string // arguments of QEMU
 }
 
 // bootTimeout bounds what a machine takes to do anything, where the processor is shared.
 const bootTimeout = 2 * time.Minute
 
-func start(t *testing.T, o options) *machine {
+func start(t testing.TB, o options) *machine {
 	t.Helper()
 	p, err := built()
 	if err != nil {
@@ -137,12 +138,16 @@ func start(t *testing.T, o options) *machine {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	m := &machine{t: t, dir: dir, ended: make(chan struct{})}
+	verbosity := "quiet"
+	if o.loud {
+		verbosity = "loglevel=7"
+	}
 	args := []string{
-		"-machine", "microvm,accel=tcg,x-option-roms=off,rtc=off", "-cpu", "max", "-m", "256M", "-smp", "1",
+		"-machine", "microvm,accel=tcg,x-option-roms=off,rtc=on", "-cpu", "max", "-m", "256M", "-smp", "1",
 		"-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", p.kernel, "-initrd", p.initramfs,
-		"-append", "console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable" + clock(t),
-		"-device", "virtio-serial-device", "-chardev", "socket,id=guest,server=on,wait=off,path=" + m.socket(),
+		"-append", "console=ttyS0 " + verbosity + " panic=-1 reboot=t no_timer_check tsc=reliable" + clock(t),
+		"-device", "virtio-serial-device,max_ports=2", "-chardev", "socket,id=guest,server=on,wait=off,path=" + m.socket(),
 		"-device", "virtserialport,chardev=guest,name=" + guest.PortName,
 		"-drive", "id=root,if=none,format=raw,readonly=on,file=" + p.root, "-device", "virtio-blk-device,drive=root",
 	}
@@ -181,7 +186,7 @@ func start(t *testing.T, o options) *machine {
 
 // clock tells the kernel how fast its clock runs, which is the host's: where the processor is shared it cannot find
 // that out, and hangs.
-func clock(t *testing.T) string {
+func clock(t testing.TB) string {
 	t.Helper()
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

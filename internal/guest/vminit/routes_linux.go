@@ -17,14 +17,17 @@ type routes struct {
 // native is the order of bytes in messages.
 var native = binary.NativeEndian
 
-// raise sets an interface up, with an MTU if that is not 0.
-func (r *routes) raise(index, mtu int) error {
+// raise sets an interface up, with an MTU if that is not 0, and a hardware address if there is one.
+func (r *routes) raise(index, mtu int, address []byte) error {
 	b := []byte{unix.AF_UNSPEC, 0, 0, 0} // family, padding, type
 	b = native.AppendUint32(b, uint32(index))
 	b = native.AppendUint32(b, unix.IFF_UP)
 	b = native.AppendUint32(b, unix.IFF_UP) // which flags change
 	if mtu > 0 {
 		b = appendAttribute(b, unix.IFLA_MTU, native.AppendUint32(nil, uint32(mtu)))
+	}
+	if len(address) > 0 {
+		b = appendAttribute(b, unix.IFLA_ADDRESS, address)
 	}
 	return r.do(unix.RTM_NEWLINK, 0, b)
 }

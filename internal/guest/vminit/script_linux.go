@@ -37,14 +37,13 @@ var around = []mount{
 var own = []string{"/etc/hosts", "/etc/resolv.conf"}
 
 // hasScript reports whether the VM is there to run a script.
-func hasScript() bool {
+func hasScript(first *initramfs) bool {
 	_, err := os.Stat(guest.ScriptPath)
-	inMemory, failed := isInitramfs()
-	return err == nil && failed == nil && inMemory
+	return err == nil && first != nil
 }
 
 // runScript runs the script, in the root that it changes, which is in order when it returns without an error.
-func runScript(e *events) (guest.Exit, error) {
+func runScript(e *events, first *initramfs) (guest.Exit, error) {
 	var setup guest.ScriptSetup
 	b, err := os.ReadFile(guest.ScriptSetupPath)
 	if err == nil {
@@ -56,7 +55,7 @@ func runScript(e *events) (guest.Exit, error) {
 	if err := e.await(rootDisk); err != nil {
 		return guest.Exit{}, err
 	}
-	if err := loadDevices(); err != nil {
+	if err := together(first.loadDevices, raiseLoopback); err != nil {
 		return guest.Exit{}, err
 	}
 	if err := identify(guest.Boot{Time: setup.Time, Entropy: setup.Entropy, Network: setup.Network}); err != nil {
@@ -114,7 +113,6 @@ func execScript() (guest.Exit, error) {
 		return guest.Exit{}, err
 	}
 	defer output.Close()
-	before := killed()
 	pid, err := syscall.ForkExec(scriptInRoot, []string{scriptInRoot}, &syscall.ProcAttr{
 		Dir: "/",
 		Env: []string{
@@ -137,7 +135,7 @@ func execScript() (guest.Exit, error) {
 		defer close(shown)
 		_, _ = io.Copy(terminal.tty(), output) // nobody else could be told
 	}()
-	exit, err := (&agent{pid: pid, killed: before}).wait()
+	exit, err := (&agent{pid: pid}).wait()
 	killRest() // it may have left somebody who writes
 	<-shown
 	return exit, err

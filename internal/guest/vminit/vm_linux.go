@@ -24,20 +24,24 @@ type vm struct {
 	limits guest.Limits
 }
 
-// newVM starts the agent, and lets the node call. The calling thread is locked.
+// newVM starts the agent. The calling thread is locked.
 func newVM(image bool) (*vm, error) {
+	network, err := hasNetwork()
+	if err != nil {
+		return nil, err
+	}
 	dir, user, groups, dev := homeDir, guest.AgentUser, groupRoot, "/dev"
 	switch {
 	case image:
 		dir, user, groups, dev = "/", guest.ImageAgentUser, ownGroups, ownDev
-	case hasNetwork():
+	case network:
 		dir = workDir
 	}
 	g, err := newGroup(groups)
 	if err != nil {
 		return nil, err
 	}
-	a, err := startAgent(g, dir, uint32(user))
+	a, err := startAgent(g, dir, uint32(user), network)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,6 @@ func newVM(image bool) (*vm, error) {
 	if err := v.nodes.listenLinks(guest.LinkDir, user); err != nil {
 		return nil, err
 	}
-	go v.nodes.listen() // as long as the VM runs
 	return v, nil
 }
 

@@ -168,7 +168,7 @@ func TestNetwork(t *testing.T) {
 	n := &guest.Network{
 		// The gateway is outside of the subnet, which has nobody else.
 		Address: netip.MustParsePrefix("10.0.2.15/32"), Gateway: netip.MustParseAddr("10.0.2.2"),
-		Nameservers: []netip.Addr{netip.MustParseAddr("10.0.2.3")}, MAC: "52:54:00:12:34:56", MTU: 1400,
+		Nameservers: []netip.Addr{netip.MustParseAddr("10.0.2.3")}, MAC: "02:00:00:12:34:56", MTU: 1400,
 	}
 	if err := s.Boot(t.Context(), boot(guest.Limits{}, n)); err != nil {
 		t.Fatal(err)
@@ -178,6 +178,7 @@ func TestNetwork(t *testing.T) {
 	// To change owner, kill, set group, user and capabilities.
 	contains(t, "status", l.ask(t, "read", "/proc/self/status"), "CapEff:\t00000000000001e1", "CapBnd:\t00000000000001e1", "CapAmb:\t00000000000001e1")
 	contains(t, "addresses", l.ask(t, "addresses"), "10.0.2.15/32")
+	contains(t, "hardware address", l.ask(t, "read", "/sys/class/net/eth0/address"), "02:00:00:12:34:56")
 	contains(t, "MTU", l.ask(t, "read", "/sys/class/net/eth0/mtu"), "1400")
 	contains(t, "resolv.conf", l.ask(t, "read", "/etc/resolv.conf"), "nameserver 10.0.2.3\n")
 	contains(t, "hosts", l.ask(t, "read", "/etc/hosts"), "10.0.2.15 first")

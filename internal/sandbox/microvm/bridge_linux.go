@@ -8,15 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"github.com/nex-engine/nex/internal/guest"
-	"github.com/nex-engine/nex/internal/proctree"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
+	"github.com/vishvananda/netlink"
 )
 
 // Names of interfaces that are made in the namespace of a sandbox.
@@ -24,37 +20,6 @@ const (
 	bridgeName = "nexbr"
 	tapName    = "nextap"
 )
-
-// inNamespace calls f on a thread that is in a network namespace.
-func inNamespace(path string, f func() error) (err error) {
-	ns, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("enter network of sandbox: %w", err)
-	}
-	defer ns.Close()
-	home, err := os.Open("/proc/self/ns/net") // the first thread never leaves it
-	if err != nil {
-		return fmt.Errorf("enter network of sandbox: %w", err)
-	}
-	defer home.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		proctree.OffFirstThread(func() {
-			if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-				err = fmt.Errorf("enter network of sandbox: %w", err)
-				return
-			}
-			err = f()
-			if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-				runtime.LockOSThread() // for good: the thread ends with its goroutine
-				err = errors.Join(err, fmt.Errorf("leave network of sandbox: %w", back))
-			}
-		})
-	}()
-	<-done
-	return err
-}
 
 // plug joins the interface of the sandbox's network with one for the machine, which gets what that had, and returns
 // what the machine is told.
@@ -74,7 +39,7 @@ func (i *instance) plug() (*guest.Network, error) {
 		return nil, err
 	}
 	inside.Nameservers = i.driver.nameservers()
-	i.machine.Network = &vmm.NIC{Tap: tapName, MAC: inside.MAC, MTU: inside.MTU}
+	i.machine.Network = &vmm.NIC{Tap: tapName, MAC: inside.MAC}
 	return &inside, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 )
 
 // A machine's process that complains for ever fills neither the host's disk nor our memory, and its last words are heard.
@@ -22,8 +23,8 @@ func TestComplaints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { destroy(t, i) })
-	wantSaid(t, said, "done")
+	t.Cleanup(func() { microvmtest.Destroy(t, i) })
+	microvmtest.WantSaid(t, said, "done")
 	home := filepath.Join(dir, "agent1")
 	entries, err := os.ReadDir(home)
 	if err != nil {
@@ -39,7 +40,7 @@ func TestComplaints(t *testing.T) {
 		}
 	}
 
-	d = newStandin(t, &standin{script: "echo 'it begins' >&2; echo 'all is lost' >&2; exit 1", mute: true}, microvm.Config{StartTimeout: patience})
+	d = newStandin(t, &standin{script: "echo 'it begins' >&2; echo 'all is lost' >&2; exit 1", mute: true}, microvm.Config{StartTimeout: microvmtest.Patience})
 	if _, err := d.Start(t.Context(), sandbox.Spec{ID: "agent1", Bootstrap: []byte("{}")}); err == nil || !strings.Contains(err.Error(), "all is lost") {
 		t.Errorf("Start = %v, want its last words", err)
 	}

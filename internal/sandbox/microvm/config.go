@@ -55,9 +55,9 @@ type Config struct {
 	// Dir is the directory for the driver's state; it is made when it is missing. Required, and not
 	// shared with another node.
 	Dir string
-	// Snapshots is a directory for what machines without a network start from, so that they need not boot. It is
-	// made when it is missing, is on the file system of Dir, and may be Dir, or shared by nodes with the same
-	// machines. Empty means that all machines boot.
+	// Snapshots is a directory for what machines start from, so that they need not boot. It is made when it is
+	// missing, is on the file system of Dir, and may be Dir, or shared by nodes with the same machines. Empty means
+	// that all machines boot.
 	Snapshots string
 	// StartTimeout bounds the time from the start of a machine until its init calls. 0 takes
 	// [DefaultStartTimeout].

@@ -39,12 +39,14 @@
 //
 // # Snapshots
 //
-// To boot takes seconds where the processor is emulated. So a machine without a network goes on from a snapshot of
-// another, which was booted once for that: its agent was started, and waits for its bootstrap document. There is one
-// snapshot for each size of the disk. What machines do not change of its memory they share.
+// To boot takes seconds where the processor is emulated. So a machine goes on from a snapshot of another, which was
+// booted once for that: its agent was started, and waits for its bootstrap document. There is one snapshot for each
+// size of the disk, and one more for machines with a network. What machines do not change of its memory they share.
+// A machine with an image boots, for nobody else has its disk.
 //
 // All that makes a machine the one that it is comes after that, with the bootstrap document: identity, clock,
-// entropy and limits. What a process has drawn at random before, as runtimes do for their hash tables, is the same
+// entropy, limits, and the addresses of its network, the hardware address included, so that nothing that the machine
+// of the snapshot had is ever seen outside. What a process has drawn at random before, as runtimes do for their hash tables, is the same
 // in all. A snapshot is of no use with another kernel, initrd, root file system or VMM, or in another run of the host;
 // Sweep removes it then. A machine that for whatever reason does not go on from its snapshot boots instead, and the next
 // one has another snapshot; after a few such failures all boot.

@@ -205,9 +205,9 @@ func (d *Driver) start(ctx context.Context, spec sandbox.Spec, resume bool) (_ *
 func (d *Driver) newMachine(ctx context.Context, spec sandbox.Spec, image string, resume bool, undo *unwind.Stack) (*instance, error) {
 	diskBytes := d.diskBytes(spec.Settings.Limits)
 	snapshot := ""
-	if resume && !spec.Network && image == "" { // one that has a network has a hardware address of its own
+	if resume && image == "" {
 		var err error
-		if snapshot, err = d.snapshot(ctx, diskBytes); err != nil {
+		if snapshot, err = d.snapshot(ctx, kind{diskBytes, spec.Network}); err != nil {
 			return nil, err
 		}
 	}

@@ -1,7 +1,6 @@
 package microvm_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,94 +13,15 @@ import (
 
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
-	"github.com/nex-engine/nex/internal/sandbox/sandboxtest"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 	"github.com/nex-engine/nex/internal/sandbox/sandboxtest/plan"
 	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
-// testDriver makes a driver that is closed when the test ends.
-func testDriver(t *testing.T, c microvm.Config) bounded {
-	t.Helper()
-	if c.Dir == "" {
-		c.Dir = filepath.Join(t.TempDir(), "state")
-	}
-	d, err := newDriver(c, suiteAgent(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
-
-// suiteAgent builds the suite's agent once, as the suite does.
-func suiteAgent(t *testing.T) string {
-	t.Helper()
-	path := part("suite-agent")
-	rootfsMu.Lock()
-	defer rootfsMu.Unlock()
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if err := os.Rename(sandboxtest.BuildAgent(t), path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// start starts an agent with a plan, and destroys it when the test ends. What it prints comes by the channel.
-func (b bounded) start(t *testing.T, spec sandbox.Spec, steps ...plan.Step) (sandbox.Instance, chan string) {
-	t.Helper()
-	said := make(chan string, 100)
-	spec.Bootstrap = plan.Plan{Steps: steps}.Encode()
-	spec.Log = func(line string) { said <- line }
-	i, err := b.Start(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { destroy(t, i) })
-	return i, said
-}
-
-func destroy(t *testing.T, i sandbox.Instance) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := i.Destroy(ctx); err != nil {
-		t.Error(err)
-	}
-}
-
-func wantSaid(t *testing.T, said chan string, want string) {
-	t.Helper()
-	select {
-	case line := <-said:
-		if !strings.HasPrefix(line, want) {
-			t.Errorf("the agent says %q, want %q", line, want)
-		}
-	case <-time.After(patience):
-		t.Fatalf("the agent says nothing, want %q", want)
-	}
-}
-
-func wantNothing(t *testing.T, dir string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
-	}
-	for _, e := range entries {
-		t.Errorf("left: %s", e.Name())
-	}
-}
-
 func TestNewMakesNothing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
-	testDriver(t, microvm.Config{Dir: dir, Snapshots: dir})
+	rig.Driver(t, microvm.Config{Dir: dir, Snapshots: dir})
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("New has made %s", dir)
 	}
@@ -118,7 +38,7 @@ func TestNewRefuses(t *testing.T) {
 		}
 		return path
 	}
-	rootfs, err := rootfsOf(suiteAgent(t))
+	rootfs, err := rig.Rootfs(rig.Agent(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,11 +47,11 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, empty, cut := file("text", "hello"), file("empty", ""), file("cut", string(whole[:1<<20]))
-	v, err := newVMM()
+	v, err := rig.Machines()
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := microvm.Config{VMM: v, Dir: dir, Kernel: kernel(), Initrd: part("initramfs"), Rootfs: rootfs}
+	good := microvm.Config{VMM: v, Dir: dir, Kernel: microvmtest.Part("kernel"), Initrd: microvmtest.Part("initramfs"), Rootfs: rootfs}
 	if _, err := microvm.New(good); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +84,7 @@ func TestNewRefuses(t *testing.T) {
 func TestStartRefuses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
-	d := testDriver(t, microvm.Config{Dir: dir})
+	d := rig.Driver(t, microvm.Config{Dir: dir})
 	if c := d.Capabilities(); c.Network || c.Images || !c.Limits.Memory || !c.Limits.CPUs || !c.Limits.PIDs || !c.Limits.OpenFiles || !c.Limits.Disk {
 		t.Errorf("Capabilities of a driver without a network = %+v", c)
 	}
@@ -180,12 +100,12 @@ func TestStartRefuses(t *testing.T) {
 		spec.ID = "agent1"
 		i, err := d.Start(t.Context(), spec)
 		if err == nil {
-			destroy(t, i)
+			microvmtest.Destroy(t, i)
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Start = %v, want %q in it", err, want)
 		}
-		wantNothing(t, dir)
+		microvmtest.WantNothing(t, dir)
 	}
 }
 
@@ -201,11 +121,11 @@ func TestNoSpace(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d := testDriver(t, microvm.Config{Dir: dir, Snapshots: none})
+	d := rig.Driver(t, microvm.Config{Dir: dir, Snapshots: microvmtest.NoSnapshots})
 	if _, err := d.Start(t.Context(), sandbox.Spec{ID: "agent1"}); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("Start = %v, want %v", err, unix.ENOSPC)
 	}
-	wantNothing(t, dir)
+	microvmtest.WantNothing(t, dir)
 }
 
 // A machine that does not come up is told of in a sentence, and nothing is left.
@@ -215,7 +135,7 @@ func TestStartFails(t *testing.T) {
 	if err := os.WriteFile(broken, append(make([]byte, 0x202), "HdrS\x00\x02"+strings.Repeat("\xf4", 64<<10)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	empty, err := rootfsOf(broken) // its agent is no program
+	empty, err := rig.Rootfs(broken) // its agent is no program
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,23 +143,23 @@ func TestStartFails(t *testing.T) {
 		config microvm.Config
 		want   string
 	}{
-		"an init that does not call": {microvm.Config{StartTimeout: time.Second, Snapshots: none}, "does not call within 1s"},
-		"an agent that is none":      {microvm.Config{Rootfs: empty, Snapshots: none}, "start the agent"},
-		"a kernel that is none":      {microvm.Config{Kernel: broken, StartTimeout: 5 * time.Second, Snapshots: none}, ""},
+		"an init that does not call": {microvm.Config{StartTimeout: time.Second, Snapshots: microvmtest.NoSnapshots}, "does not call within 1s"},
+		"an agent that is none":      {microvm.Config{Rootfs: empty, Snapshots: microvmtest.NoSnapshots}, "start the agent"},
+		"a kernel that is none":      {microvm.Config{Kernel: broken, StartTimeout: 5 * time.Second, Snapshots: microvmtest.NoSnapshots}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.config.Dir = filepath.Join(t.TempDir(), "state")
-			d := testDriver(t, c.config)
+			d := rig.Driver(t, c.config)
 			i, err := d.Start(t.Context(), sandbox.Spec{ID: "agent1"})
 			if err == nil {
-				destroy(t, i)
+				microvmtest.Destroy(t, i)
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("Start = %v, want a sentence with %q", err, c.want)
 			}
 			t.Log(err)
-			wantNothing(t, c.config.Dir)
+			microvmtest.WantNothing(t, c.config.Dir)
 		})
 	}
 }
@@ -248,9 +168,9 @@ func TestStartFails(t *testing.T) {
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
-	d := testDriver(t, microvm.Config{Dir: dir})
-	i, said := d.start(t, sandbox.Spec{ID: "agent1"}, plan.Text(plan.Say, "here"), plan.Do(plan.Hang))
-	wantSaid(t, said, `said "here"`)
+	d := rig.Driver(t, microvm.Config{Dir: dir})
+	i, said := d.Begin(t, sandbox.Spec{ID: "agent1"}, plan.Text(plan.Say, "here"), plan.Do(plan.Hang))
+	microvmtest.WantSaid(t, said, `said "here"`)
 	r, err := sandboxdir.ReadRecord(filepath.Join(dir, "agent1"))
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +204,7 @@ func TestCrash(t *testing.T) {
 	}
 	select {
 	case <-i.Done():
-	case <-time.After(patience):
+	case <-time.After(microvmtest.Patience):
 		t.Fatal("the sandbox goes on")
 	}
 	if exit := i.Exit(); exit.Success() || exit.Code != -1 {
@@ -293,34 +213,18 @@ func TestCrash(t *testing.T) {
 	if _, err := i.Stage(t.Context(), sandbox.ForArtifact, os.Args[0]); err == nil {
 		t.Error("Stage succeeds after the end")
 	}
-	destroy(t, i)
-	wantNothing(t, dir)
-}
-
-// Machines that go on from the same snapshot are not the same: they draw other random numbers.
-func TestMachinesDiffer(t *testing.T) {
-	t.Parallel()
-	d := testDriver(t, microvm.Config{})
-	tokens := map[string]bool{}
-	for _, id := range []string{"one", "two", "three"} {
-		dir, l := listen(t)
-		d.start(t, sandbox.Spec{ID: id, LinkDir: dir}, obey)
-		hello, _ := accept(t, l)
-		tokens[hello.Token] = true
-	}
-	if len(tokens) != 3 {
-		t.Errorf("three machines have drawn %v", tokens)
-	}
+	microvmtest.Destroy(t, i)
+	microvmtest.WantNothing(t, dir)
 }
 
 // A snapshot that is of no use does not keep machines from starting.
 func TestSnapshotOfNoUse(t *testing.T) {
 	t.Parallel()
 	snapshots := filepath.Join(t.TempDir(), "snapshots")
-	d := testDriver(t, microvm.Config{Snapshots: snapshots})
-	i, said := d.start(t, sandbox.Spec{ID: "agent1"}, plan.Do(plan.Hang))
-	wantSaid(t, said, "pid")
-	destroy(t, i)
+	d := rig.Driver(t, microvm.Config{Snapshots: snapshots})
+	i, said := d.Begin(t, sandbox.Spec{ID: "agent1"}, plan.Do(plan.Hang))
+	microvmtest.WantSaid(t, said, "pid")
+	microvmtest.Destroy(t, i)
 	found, err := filepath.Glob(filepath.Join(snapshots, "snapshot-*"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("snapshots: %q, %v, want one", found, err)
@@ -328,8 +232,8 @@ func TestSnapshotOfNoUse(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(found[0], "state"), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, said = d.start(t, sandbox.Spec{ID: "agent2"}, plan.Do(plan.Hang))
-	wantSaid(t, said, "pid")
+	_, said = d.Begin(t, sandbox.Spec{ID: "agent2"}, plan.Do(plan.Hang))
+	microvmtest.WantSaid(t, said, "pid")
 	old := filepath.Join(snapshots, "snapshot-old")
 	if err := os.Mkdir(old, 0o700); err != nil {
 		t.Fatal(err)
@@ -337,5 +241,5 @@ func TestSnapshotOfNoUse(t *testing.T) {
 	if _, err := d.Sweep(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wantNothing(t, snapshots)
+	microvmtest.WantNothing(t, snapshots)
 }

@@ -18,12 +18,11 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/image"
 	unpack "github.com/nex-engine/nex/internal/image/rootfs"
-	"github.com/nex-engine/nex/internal/network"
 	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/rootfs"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
-	"github.com/nex-engine/nex/internal/sandboxnet"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 )
 
 // debian unpacks an image of Debian, and returns its root.
@@ -59,7 +58,7 @@ func agentRootfs(t *testing.T) string {
 		t.Fatal(err)
 	}
 	r, err := rootfs.Build(t.Context(), rootfs.Config{
-		Agent: filepath.Join(dir, "nex-agent"), Init: part("nex-init"), Output: filepath.Join(dir, "rootfs.ext4"),
+		Agent: filepath.Join(dir, "nex-agent"), Init: microvmtest.Part("nex-init"), Output: filepath.Join(dir, "rootfs.ext4"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -67,24 +66,8 @@ func agentRootfs(t *testing.T) string {
 	return r.Path
 }
 
-// isolated is a driver whose sandboxes have a network.
-func isolated(t *testing.T, name string, c microvm.Config) bounded {
-	t.Helper()
-	m, err := network.Open(t.Context(), network.Config{Name: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	c.Network = sandboxnet.Of(m)
-	return testDriver(t, c)
-}
-
 // runImage runs a program of an image, and returns what it prints and how it ends.
-func runImage(t *testing.T, d bounded, id, root string, run agentlink.Image) (string, nex.Exit) {
+func runImage(t *testing.T, d microvmtest.Driver, id, root string, run agentlink.Image) (string, nex.Exit) {
 	t.Helper()
 	host, err := linkhost.Start(linkhost.Config{NodeID: "node"})
 	if err != nil {
@@ -96,7 +79,7 @@ func runImage(t *testing.T, d bounded, id, root string, run agentlink.Image) (st
 		t.Fatal(err)
 	}
 	defer link.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), microvmtest.Patience)
 	defer cancel()
 	begin := time.Now()
 	i, err := d.Start(ctx, sandbox.Spec{
@@ -106,7 +89,7 @@ func runImage(t *testing.T, d bounded, id, root string, run agentlink.Image) (st
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer destroy(t, i)
+	defer microvmtest.Destroy(t, i)
 	if _, err := link.Handshake(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +154,7 @@ func TestImage(t *testing.T) {
 		t.Skip("only root can give a sandbox a network")
 	}
 	dir := filepath.Join(t.TempDir(), "state")
-	d := isolated(t, "mvi", microvm.Config{Dir: dir, Rootfs: agentRootfs(t)})
+	d, _ := rig.Isolated(t, "mvi", microvm.Config{Dir: dir, Rootfs: agentRootfs(t)})
 	if !d.Capabilities().Images {
 		t.Error("the driver says that it runs no images")
 	}
@@ -227,14 +210,14 @@ func TestImage(t *testing.T) {
 	if _, err := d.Sweep(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wantNothing(t, dir)
+	microvmtest.WantNothing(t, dir)
 }
 
 // An image that no machine can have as its root is refused, and nothing is left of it.
 func TestImageRefused(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
-	d := testDriver(t, microvm.Config{Dir: dir, Snapshots: none})
+	d := rig.Driver(t, microvm.Config{Dir: dir, Snapshots: microvmtest.NoSnapshots})
 	for want, prepare := range map[string]func(root string) error{
 		"no such file":                os.Remove,
 		"is no directory":             func(root string) error { os.Remove(root); return os.WriteFile(root, nil, 0o600) },
@@ -253,26 +236,26 @@ func TestImageRefused(t *testing.T) {
 		}
 		i, err := d.Start(t.Context(), sandbox.Spec{ID: "agent1", Rootfs: root})
 		if err == nil {
-			destroy(t, i)
+			microvmtest.Destroy(t, i)
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Start = %v, want %q in it", err, want)
 		}
-		wantNothing(t, dir)
+		microvmtest.WantNothing(t, dir)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := d.Start(ctx, sandbox.Spec{ID: "agent1", Rootfs: t.TempDir()}); err == nil {
 		t.Error("Start succeeds after its time")
 	}
-	wantNothing(t, dir)
+	microvmtest.WantNothing(t, dir)
 }
 
 // What an earlier node was making, or has made of what is gone now, is swept; what is not the driver's stays.
 func TestSweepImages(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	d := testDriver(t, microvm.Config{Dir: dir})
+	d := rig.Driver(t, microvm.Config{Dir: dir})
 	for _, name := range []string{"making-1", "image-gone", "image-half", "other-thing"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
 			t.Fatal(err)
@@ -322,7 +305,7 @@ func TestImageBesideOneThatStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	destroy(t, i)
+	microvmtest.Destroy(t, i)
 	if !strings.Contains(log.String(), "a disk of an image that is gone cannot be removed") {
 		t.Errorf("the log does not tell of what stays: %s", log.String())
 	}

@@ -41,13 +41,15 @@ type instance struct {
 	machine  vmm.Machine
 	linkDir  string
 	endpoint sandboxnet.Endpoint // nil: no network
-	group    *cgroup.Group
-	cmd      *exec.Cmd // nil: it was adopted
-	process  proctree.Identity
-	console  *console
-	output   *sandboxdir.Output
-	complain complaints
-	talk     talk
+	// namespace is where the process is started; empty: one with nothing in it.
+	namespace string
+	group     *cgroup.Group
+	cmd       *exec.Cmd // nil: it was adopted
+	process   proctree.Identity
+	console   *console
+	output    *sandboxdir.Output
+	complain  complaints
+	talk      talk
 
 	life context.Context // ends with the process
 	end  context.CancelFunc

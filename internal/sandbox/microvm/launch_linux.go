@@ -25,6 +25,7 @@ const entropyBytes = 64
 func (i *instance) launch(ctx context.Context, spec sandbox.Spec) error {
 	var net *guest.Network
 	if i.endpoint != nil {
+		i.namespace = i.endpoint.Namespace()
 		var err error
 		if net, err = i.plug(); err != nil {
 			return fmt.Errorf("connect the machine to its network: %w", err)
@@ -88,10 +89,10 @@ func (i *instance) begin(logLine func(string), keep func()) error {
 	return err
 }
 
-// startIn starts the process in the sandbox's network, or in one with nothing in it.
+// startIn starts the process in its network namespace, or in one with nothing in it.
 func (i *instance) startIn(cmd *exec.Cmd) error {
-	if i.endpoint != nil {
-		return inNamespace(i.endpoint.Namespace(), func() error { return i.group.Start(cmd) })
+	if i.namespace != "" {
+		return inNamespace(i.namespace, func() error { return i.group.Start(cmd) })
 	}
 	if isRoot() {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET

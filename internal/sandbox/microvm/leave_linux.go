@@ -9,13 +9,17 @@ import (
 	"strings"
 
 	"github.com/nex-engine/nex/internal/sandbox"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 	"github.com/nex-engine/nex/internal/sandboxdir"
 	"github.com/nex-engine/nex/internal/unwind"
 )
 
+// anyMAC is the hardware address that a machine has until it is told its own.
+const anyMAC = "02:00:00:00:00:01"
+
 // makeSnapshot boots a machine and leaves it at path. While it is made it is a sandbox like others, so that Sweep
 // finds it.
-func (d *Driver) makeSnapshot(ctx context.Context, path string, diskBytes int64) (err error) {
+func (d *Driver) makeSnapshot(ctx context.Context, path string, of kind) (err error) {
 	var undo unwind.Stack
 	defer undo.Run() // also when all is well
 	id := "snapshot" + strings.ToLower(rand.Text())[:20]
@@ -24,7 +28,7 @@ func (d *Driver) makeSnapshot(ctx context.Context, path string, diskBytes int64)
 	}
 	undo.Add(func() { d.owned.Release(id) })
 	user := userOf(id)
-	h, err := makeHome(d.dir, id, diskBytes, "", user)
+	h, err := makeHome(d.dir, id, of.disk, "", user)
 	if err != nil {
 		return err
 	}
@@ -37,7 +41,17 @@ func (d *Driver) makeSnapshot(ctx context.Context, path string, diskBytes int64)
 	}
 	m := d.machine(h, user)
 	m.Leaves = left
+	namespace := ""
+	if of.network {
+		ns, err := newNamespace(user)
+		if err != nil {
+			return err
+		}
+		undo.Add(func() { _ = ns.Close() })
+		namespace, m.Network = pathOf(ns), &vmm.NIC{Tap: tapName, MAC: anyMAC}
+	}
 	i := newInstance(d, h, handle{Machine: m})
+	i.namespace = namespace
 	if i.group, err = d.cgroups.Create(id, d.hostLimits(sandbox.Limits{})); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 	"github.com/nex-engine/nex/internal/sandboxdir"
 )
@@ -40,7 +41,7 @@ func TestRates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { destroy(t, i) })
+	t.Cleanup(func() { microvmtest.Destroy(t, i) })
 	if got := v.last().Rates; !reflect.DeepEqual(got, rates(100)) {
 		t.Errorf("it starts with %+v", got)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 	"github.com/nex-engine/nex/internal/sandboxdir"
 )
 
@@ -40,7 +41,7 @@ func TestRunningVMM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	destroy(t, i)
+	microvmtest.Destroy(t, i)
 	if err := os.Mkdir(filepath.Join(dir, "agent1"), 0o700); err != nil {
 		t.Fatal(err)
 	}

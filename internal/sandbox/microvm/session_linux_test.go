@@ -7,6 +7,7 @@ import (
 	"github.com/nex-engine/nex/internal/guest"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 )
 
 // A machine that ends its sessions at once does not keep the node busy.
@@ -27,7 +28,7 @@ func TestSessionsEndAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { destroy(t, i) })
+	t.Cleanup(func() { microvmtest.Destroy(t, i) })
 	t.Cleanup(func() { close(done) })
 	n := <-first
 	begin := time.Now()
@@ -37,7 +38,7 @@ func TestSessionsEndAtOnce(t *testing.T) {
 		}
 		select {
 		case n = <-sessions:
-		case <-time.After(patience):
+		case <-time.After(microvmtest.Patience):
 			t.Fatal("there is no other session")
 		}
 	}

@@ -23,7 +23,7 @@ import (
 const snapshotPrefix = "snapshot-"
 
 const (
-	// maxSnapshots bounds the snapshots, each of which takes room on disk and in memory: machines with other disks
+	// maxSnapshots bounds the snapshots, each of which takes room on disk and in memory: machines of other kinds
 	// boot.
 	maxSnapshots = 4
 	// maxFailures is how often in a row one cannot be made, or is of no use: the host may only have been busy.
@@ -31,12 +31,25 @@ const (
 )
 
 // snapshots are what machines start from: a machine whose agent runs, and waits for its bootstrap document, with the
-// disk that it has then. There is one for each size of the disk.
+// disk that it has then. There is one for each kind.
 type snapshots struct {
 	dir string // empty: there are none
 
 	mu    sync.Mutex
-	sizes map[int64]*snapshot
+	kinds map[kind]*snapshot
+}
+
+// kind is in what machines differ before they are told who they are.
+type kind struct {
+	disk    int64 // bytes
+	network bool
+}
+
+func (k kind) String() string {
+	if k.network {
+		return strconv.FormatInt(k.disk, 10) + "-connected"
+	}
+	return strconv.FormatInt(k.disk, 10)
 }
 
 // snapshot is one of them.
@@ -48,17 +61,17 @@ type snapshot struct {
 	failures int
 }
 
-// of is the snapshot for a size of the disk, nil if there can be none.
-func (s *snapshots) of(diskBytes int64) *snapshot {
+// of is the snapshot of a kind, nil if there can be none.
+func (s *snapshots) of(k kind) *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.sizes[diskBytes]
-	if one == nil && len(s.sizes) < maxSnapshots {
-		if s.sizes == nil {
-			s.sizes = map[int64]*snapshot{}
+	one := s.kinds[k]
+	if one == nil && len(s.kinds) < maxSnapshots {
+		if s.kinds == nil {
+			s.kinds = map[kind]*snapshot{}
 		}
 		one = &snapshot{making: make(chan struct{}, 1)}
-		s.sizes[diskBytes] = one
+		s.kinds[k] = one
 	}
 	return one
 }
@@ -70,13 +83,13 @@ func (s *snapshots) usable(one *snapshot) (path string, missing bool) {
 	return one.path, one.path == "" && one.failures < maxFailures
 }
 
-// snapshot is the path of the snapshot for machines with such a disk, which it makes if there is none; empty if the
-// machine has to boot. A machine whose init does not call is an error: the next one would take as long.
-func (d *Driver) snapshot(ctx context.Context, diskBytes int64) (string, error) {
+// snapshot is the path of the snapshot for machines of a kind, which it makes if there is none; empty if the machine has
+// to boot. A machine whose init does not call is an error: the next one would take as long.
+func (d *Driver) snapshot(ctx context.Context, k kind) (string, error) {
 	if d.snapshots.dir == "" || !d.vmm.Features().Snapshots {
 		return "", nil
 	}
-	one := d.snapshots.of(diskBytes)
+	one := d.snapshots.of(k)
 	if one == nil {
 		return "", nil
 	}
@@ -93,7 +106,7 @@ func (d *Driver) snapshot(ctx context.Context, diskBytes int64) (string, error) 
 	if !missing {
 		return path, nil
 	}
-	path, err := d.findSnapshot(ctx, diskBytes)
+	path, err := d.findSnapshot(ctx, k)
 	d.snapshots.mu.Lock()
 	defer d.snapshots.mu.Unlock()
 	one.path = path
@@ -127,7 +140,7 @@ func (d *Driver) blame(ctx context.Context, snapshot string, err error) error {
 // done in vain too often.
 func (d *Driver) forget(path string) {
 	d.snapshots.mu.Lock()
-	for _, one := range d.snapshots.sizes {
+	for _, one := range d.snapshots.kinds {
 		if one.path == path {
 			one.path = ""
 			one.failures++
@@ -142,7 +155,7 @@ func (d *Driver) forget(path string) {
 func (s *snapshots) prove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, one := range s.sizes {
+	for _, one := range s.kinds {
 		if path != "" && one.path == path {
 			one.failures = 0
 		}
@@ -150,12 +163,12 @@ func (s *snapshots) prove(path string) {
 }
 
 // findSnapshot returns the path of a snapshot, which it makes if it is not there; empty with an error.
-func (d *Driver) findSnapshot(ctx context.Context, diskBytes int64) (string, error) {
+func (d *Driver) findSnapshot(ctx context.Context, k kind) (string, error) {
 	of, err := d.nameSnapshots(ctx)
 	if err != nil {
 		return "", err
 	}
-	of += strconv.FormatInt(diskBytes, 10) + "-"
+	of += k.String() + "."
 	if err := os.MkdirAll(d.snapshots.dir, 0o700); err != nil {
 		return "", err
 	}
@@ -170,7 +183,7 @@ func (d *Driver) findSnapshot(ctx context.Context, diskBytes int64) (string, err
 	}
 	// None gets the name of one that is gone: what is still known of that is of no use for it.
 	path := filepath.Join(d.snapshots.dir, of+strings.ToLower(rand.Text()[:10]))
-	if err := d.makeSnapshot(ctx, path, diskBytes); err != nil {
+	if err := d.makeSnapshot(ctx, path, k); err != nil {
 		return "", err
 	}
 	return path, nil

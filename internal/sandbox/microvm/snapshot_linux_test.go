@@ -10,6 +10,7 @@ import (
 
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
@@ -20,7 +21,7 @@ func startStandin(t *testing.T, d *microvm.Driver, v *standin) vmm.Machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	destroy(t, i)
+	microvmtest.Destroy(t, i)
 	return v.last()
 }
 

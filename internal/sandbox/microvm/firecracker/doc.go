@@ -26,6 +26,4 @@
 //
 // The machine ends when the guest restarts: powering off stops the processors and no more, for there is no power to
 // switch. On x86 the kernel must be an ELF file (vmlinux).
-//
-// NIC.MTU is for the guest to set, for not every version can tell it.
 package firecracker

@@ -28,8 +28,8 @@ func TestBootIsRefused(t *testing.T) {
 		{"no kernel", "start machine: firecracker says: start microvm: cannot load the kernel", func(t *testing.T, m *vmm.Machine) {
 			m.Kernel = m.Disks[0].Path
 		}},
-		{"no tap", "set network interface eth0: firecracker says", func(_ *testing.T, m *vmm.Machine) {
-			m.Network = &vmm.NIC{Tap: "nexnone", MAC: "02:00:00:00:00:01"}
+		{"a tap that is none", "set network interface eth0: firecracker says: network config: open tap device failed", func(_ *testing.T, m *vmm.Machine) {
+			m.Network = &vmm.NIC{Tap: "lo", MAC: "02:00:00:00:00:01"}
 		}},
 		{"socket taken", "set vsock: firecracker says", func(t *testing.T, m *vmm.Machine) {
 			if err := os.WriteFile(filepath.Join(m.Dir, "v.sock"), nil, 0o600); err != nil {

@@ -18,75 +18,54 @@ import (
 	"time"
 
 	"github.com/nex-engine/nex/internal/initramfs"
+	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker/firecrackertest"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/microvmtest"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
 // patience is for a busy machine that emulates another.
 const patience = 40 * time.Second
 
-// kernelDir has the kernel that tests boot, and its modules.
-const kernelDir = "../../../../bin/kernel"
-
-// What is built once for all tests.
-var (
-	builtDir string
-	programs = sync.OnceValue(func() firecracker.Config {
-		return firecrackertest.Build(builder{dir: builtDir})
-	})
-	initrd = sync.OnceValues(makeInitrd)
-)
-
-// builder is what programs are built with outside of a test.
-type builder struct {
-	testing.TB
-	dir string
+// rig runs machines of the driver with Firecracker and its jailer.
+var rig = &microvmtest.Rig{
+	VMM: func() (vmm.VMM, error) {
+		f, err := firecracker.New(programs())
+		if err != nil {
+			return nil, err // and no nil VMM in an interface
+		}
+		return f, nil
+	},
+	Prepare: func() error { return firecrackertest.Build(microvmtest.Part("")) },
 }
 
-func (b builder) Helper()                           {}
-func (b builder) TempDir() string                   { return b.dir }
-func (b builder) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+func programs() firecracker.Config { return firecrackertest.Config(microvmtest.Part("")) }
 
-func TestMain(m *testing.M) {
-	var err error
-	if builtDir, err = os.MkdirTemp("", "nex-firecracker-"); err != nil {
-		panic(err)
-	}
-	// The jailer's user must be able to read what is in it.
-	if err := os.Chmod(builtDir, 0o755); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	if err := os.RemoveAll(builtDir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
-// makeInitrd returns the path of an initrd with the guest of testdata.
-func makeInitrd() (string, error) {
-	guest := filepath.Join(builtDir, "guest")
+// initrd is the path of an initrd with the guest of testdata, which is made once.
+var initrd = sync.OnceValues(func() (string, error) {
+	guest := microvmtest.Part("guest")
 	cmd := exec.Command("go", "build", "-o", guest, "./testdata/guest")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the guest: %w\n%s", err, out)
 	}
-	modules, err := filepath.Glob(kernelDir + "/modules/*")
-	if err != nil || len(modules) != 1 {
-		return "", fmt.Errorf("there is no kernel with modules in %s: run make bin/kernel/vmlinuz (%v, %v)", kernelDir, modules, err)
+	_, modules, err := nextest.Kernel()
+	if err != nil {
+		return "", err
 	}
-	path := filepath.Join(builtDir, "initrd")
+	path := microvmtest.Part("initrd")
 	f, err := os.Create(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	return path, initramfs.Write(f, initramfs.Config{
-		Init: guest, Modules: modules[0], Names: &initramfs.Modules{Always: [][]string{{"virtio_mmio"}, {"virtio_blk", "virtio_console"}}},
+		Init: guest, Modules: modules, Names: &initramfs.Modules{Always: [][]string{{"virtio_mmio"}, {"virtio_blk", "virtio_console"}}},
 	})
-}
+})
 
 // newMachine is a machine with two disks, of which the second can be written to.
 func newMachine(t *testing.T, f *firecracker.Firecracker, user *vmm.User) vmm.Machine {
@@ -99,13 +78,9 @@ func newMachine(t *testing.T, f *firecracker.Firecracker, user *vmm.User) vmm.Ma
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel, err := filepath.Abs(kernelDir + "/vmlinuz")
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := vmm.Machine{
 		ID: "m" + strings.ToLower(rand.Text())[:20], Dir: filepath.Join(dir, "vm"), User: user,
-		Kernel: kernel, Initrd: initrd, Cmdline: "quiet nex.test=1 reboot=t",
+		Kernel: microvmtest.Part("kernel"), Initrd: initrd, Cmdline: "quiet nex.test=1 reboot=t",
 		MemoryBytes: 128 << 20, CPUs: 1,
 		Disks: []vmm.Disk{
 			{Path: disk(t, dir, "root", "ROOTDISK", 0o444, user), ReadOnly: true},

@@ -106,7 +106,7 @@ func (q *QEMU) Fingerprint(ctx context.Context) (string, error) {
 		return "", err
 	}
 	program, err := vmm.Stamp(q.path)
-	return found.accelerator + " " + program, err
+	return strings.Join(found.arguments(), " ") + " " + program, err
 }
 
 // Dial implements [vmm.VMM].

@@ -89,6 +89,10 @@ func (q *QEMU) move(ctx context.Context, m vmm.Machine, state *os.File, outgoing
 	if err := mon.run(ctx, "migrate-set-capabilities", map[string]any{"capabilities": capabilities}); err != nil {
 		return err
 	}
+	// Nobody need be told where a machine is that was nowhere else.
+	if err := mon.run(ctx, "migrate-set-parameters", map[string]any{"announce-rounds": 0}); err != nil {
+		return err
+	}
 	if err := mon.runWithFile(ctx, "getfd", map[string]any{"fdname": stateFile}, int(state.Fd())); err != nil {
 		return err
 	}

@@ -45,7 +45,8 @@ type Machine struct {
 
 	// Snapshot is the path of a directory that another machine has left, from which this one is to go on; empty
 	// means that it boots. It then is as that machine but for ID, Dir, User, the paths of the disks, the tap and the
-	// rates. The directory is only read, and only by Command and Boot.
+	// rates: its guest has the hardware address of that machine until it takes another, with which its network works
+	// as well. The directory is only read, and only by Command and Boot.
 	Snapshot string `json:"snapshot,omitempty"`
 	// Leaves is the path of a directory, which is there and empty, in which the machine is to be left by
 	// Snapshot; empty means that it will not be.
@@ -69,7 +70,6 @@ type NIC struct {
 	// Tap is an interface of the namespace in which the process is started, which belongs to User and is up.
 	Tap string `json:"tap"`
 	MAC string `json:"mac"` // of the guest
-	MTU int    `json:"mtu,omitempty"`
 }
 
 // Rates bound what a machine reads and writes, on its disks together and, as far as the VMM can, on its network;

@@ -25,6 +25,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "eat" {
 		eat()
 	}
+	fmt.Println("agent: begins")
 	var d document
 	if err := json.NewDecoder(os.Stdin).Decode(&d); err != nil {
 		fmt.Println("agent: no document:", err)

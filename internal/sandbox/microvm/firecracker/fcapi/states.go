@@ -26,7 +26,8 @@ type Snapshot struct {
 	State  string        `json:"snapshot_path"`
 	Memory MemoryBackend `json:"mem_backend"`
 	// Resume lets the machine run at once; else it is paused.
-	Resume          bool `json:"resume_vm,omitempty"`
+	Resume bool `json:"resume_vm,omitempty"`
+	// TrackDirtyPages is as in Machine. Newer than 1.12.
 	TrackDirtyPages bool `json:"track_dirty_pages,omitempty"`
 	// Network replaces taps.
 	Network []NetworkOverride `json:"network_overrides,omitempty"`

@@ -8,7 +8,7 @@ type Machine struct {
 	SMT bool `json:"smt,omitempty"`
 	// TrackDirtyPages makes snapshots of type Diff possible.
 	TrackDirtyPages bool `json:"track_dirty_pages,omitempty"`
-	// HugePages is what backs the memory: "None" (the default), "2M", or "Transparent".
+	// HugePages is what backs the memory: "None" (the default), "2M", or "Transparent", which is newer than 1.12.
 	HugePages string `json:"huge_pages,omitempty"`
 	// CPUTemplate is a set of processor features, such as "T2"; Firecracker is about to give it up.
 	CPUTemplate string `json:"cpu_template,omitempty"`

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"testing"
 
 	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/qemu"
@@ -19,57 +18,64 @@ const here = "github.com/nex-engine/nex/internal/sandbox/microvm/firecracker/fir
 // Version is what the programs are versions of.
 const Version = "1.13.1"
 
-// Build builds the programs and returns a configuration with them, in which KVM is not tried.
-func Build(t testing.TB) firecracker.Config {
-	t.Helper()
-	dir := t.TempDir()
+// Names of the programs.
+const (
+	program = "firecracker"
+	jailer  = "jailer"
+)
+
+// Config is a configuration with the programs that Build has built into a directory. KVM is not tried.
+func Config(dir string) firecracker.Config {
 	return firecracker.Config{
-		Path:   BuildProgram(t, dir, "firecracker", Version),
-		Jailer: BuildProgram(t, dir, "jailer", Version),
+		Path:   filepath.Join(dir, program),
+		Jailer: filepath.Join(dir, jailer),
 		TryKVM: func(context.Context) error { return nil },
 	}
 }
 
-// BuildProgram builds one of the programs, firecracker or jailer, into a directory. It says to be of that version.
-func BuildProgram(t testing.TB, dir, name, version string) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	e := emulate(t)
+// Build builds the programs into a directory.
+func Build(dir string) error {
+	e, err := emulate()
+	if err != nil {
+		return err
+	}
 	var flags []string
 	for variable, value := range map[string]string{
-		"version": version, "qemuPath": e.program, "machine": e.machine, "tuning": e.tuning,
+		"version": Version, "qemuPath": e.program, "machine": e.machine, "processor": e.processor, "tuning": e.tuning,
 	} {
 		flags = append(flags, fmt.Sprintf("-X 'main.%s=%s'", variable, value))
 	}
-	cmd := exec.Command("go", "build", "-ldflags", strings.Join(flags, " "), "-o", path, here+"/"+name)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
+	for _, name := range []string{program, jailer} {
+		cmd := exec.Command("go", "build", "-ldflags", strings.Join(flags, " "), "-o", filepath.Join(dir, name), here+"/"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
 	}
-	return path
+	return nil
 }
 
 // emulation is how package qemu emulates machines.
 type emulation struct {
-	program string
-	machine string // the argument of -machine
-	tuning  string // what the kernel is told
+	program   string
+	machine   string // the argument of -machine
+	processor string // the argument of -cpu
+	tuning    string // what the kernel is told
 }
 
-func emulate(t testing.TB) emulation {
-	t.Helper()
+func emulate() (emulation, error) {
 	q, err := qemu.New(qemu.Config{Emulate: true})
 	if err != nil {
-		t.Fatalf("%v", err)
+		return emulation{}, err
 	}
 	dir, err := os.MkdirTemp("", "nex-qemu-")
 	if err != nil {
-		t.Fatalf("%v", err)
+		return emulation{}, err
 	}
 	defer os.RemoveAll(dir)
 	cmd, err := q.Command(vmm.Machine{ID: "any", Dir: dir, Kernel: "kernel", MemoryBytes: 128 << 20, CPUs: 1})
 	if err != nil {
-		t.Fatalf("%v", err)
+		return emulation{}, err
 	}
 	for _, f := range cmd.ExtraFiles {
 		f.Close()
@@ -79,9 +85,11 @@ func emulate(t testing.TB) emulation {
 		switch arg {
 		case "-machine":
 			e.machine = cmd.Args[n+1]
+		case "-cpu":
+			e.processor = cmd.Args[n+1]
 		case "-append":
 			e.tuning = cmd.Args[n+1]
 		}
 	}
-	return e
+	return e, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 
@@ -39,6 +40,7 @@ type process struct {
 	boot       *fcapi.BootSource
 	drives     []fcapi.Drive
 	networks   []fcapi.NetworkInterface
+	taps       map[string]*os.File // by id of the network
 	vsock      *vsock
 	entropy    bool
 	metrics    *fcapi.Metrics
@@ -57,6 +59,7 @@ var routes = map[string]route{
 	"GET /":                   {true, true, (*process).describe},
 	"GET /version":            {true, true, (*process).getVersion},
 	"GET /machine-config":     {true, true, func(p *process, _ string, _ []byte) (any, error) { return p.machine, nil }},
+	"GET /vm/config":          {true, true, (*process).exportConfig},
 	"GET /mmds":               {true, true, func(p *process, _ string, _ []byte) (any, error) { return p.metadata, nil }},
 	"PUT /mmds":               {true, true, (*process).putMetadata},
 	"PATCH /mmds":             {true, true, (*process).patchMetadata},
@@ -188,6 +191,17 @@ func (p *process) describe(string, []byte) (any, error) {
 
 func (p *process) getVersion(string, []byte) (any, error) {
 	return map[string]string{"firecracker_version": version}, nil
+}
+
+func (p *process) exportConfig(string, []byte) (any, error) {
+	c := map[string]any{"machine-config": p.machine, "drives": p.drives, "network-interfaces": p.networks}
+	if p.boot != nil {
+		c["boot-source"] = p.boot
+	}
+	if p.vsock != nil {
+		c["vsock"] = fcapi.Vsock{CID: p.vsock.cid, Path: p.vsock.path}
+	}
+	return c, nil
 }
 
 // act is for all actions, of which each has its own time.

@@ -98,20 +98,33 @@ func (p *process) setNetwork(n fcapi.NetworkInterface) error {
 	if _, err := net.ParseMAC(n.MAC); n.MAC != "" && err != nil {
 		return fmt.Errorf("network config: %w", err)
 	}
-	if _, err := net.InterfaceByName(n.Tap); err != nil {
-		return fmt.Errorf("network config: open tap device failed: %q: %w", n.Tap, err)
-	}
 	others := slices.DeleteFunc(slices.Clone(p.networks), func(o fcapi.NetworkInterface) bool { return o.ID == n.ID })
 	if slices.ContainsFunc(others, func(o fcapi.NetworkInterface) bool { return n.MAC != "" && o.MAC == n.MAC }) {
 		return fmt.Errorf("network config: the MAC address is already in use: %s", n.MAC)
 	}
+	if old := p.taps[n.ID]; old != nil {
+		_ = old.Close() // it is replaced
+		delete(p.taps, n.ID)
+	}
+	tap, err := openTap(n.Tap)
+	if err != nil {
+		return fmt.Errorf("network config: open tap device failed: %q: %w", n.Tap, err)
+	}
+	p.taps[n.ID] = tap
 	p.networks = append(others, n)
 	return nil
 }
 
 func (p *process) updateNetwork(u fcapi.NetworkUpdate) error {
-	if !slices.ContainsFunc(p.networks, func(n fcapi.NetworkInterface) bool { return n.ID == u.ID }) {
+	at := slices.IndexFunc(p.networks, func(n fcapi.NetworkInterface) bool { return n.ID == u.ID })
+	if at < 0 {
 		return fmt.Errorf("network config: there is no device %q", u.ID)
+	}
+	if u.Received != nil {
+		p.networks[at].Received = u.Received
+	}
+	if u.Sent != nil {
+		p.networks[at].Sent = u.Sent
 	}
 	return nil
 }

@@ -20,10 +20,11 @@ import (
 
 // These are set when it is built.
 var (
-	version  string // what it says of itself
-	qemuPath string
-	machine  string // of QEMU
-	tuning   string // what kernels of emulated machines need to be told
+	version   string // what it says of itself
+	qemuPath  string
+	machine   string // of QEMU
+	processor string // of QEMU
+	tuning    string // what kernels of emulated machines need to be told
 )
 
 func main() {
@@ -73,7 +74,7 @@ func run(args []string, stdout io.Writer) error {
 func newProcess(id string) *process {
 	return &process{
 		id: id, spec: openapi.Firecracker(), state: notStarted,
-		machine: defaultMachine, start: make(chan task), ended: make(chan error, 1),
+		machine: defaultMachine, taps: map[string]*os.File{}, start: make(chan task), ended: make(chan error, 1),
 	}
 }
 

@@ -130,7 +130,7 @@ func (m *monitor) migrate(command string, f *os.File) error {
 	}); err != nil {
 		return err
 	}
-	if err := m.run("migrate-set-parameters", map[string]any{"max-bandwidth": int64(1) << 40}); err != nil {
+	if err := m.run("migrate-set-parameters", map[string]any{"max-bandwidth": int64(1) << 40, "announce-rounds": 0}); err != nil {
 		return err
 	}
 	if err := m.run(command, map[string]any{"uri": "fd:memory"}); err != nil {

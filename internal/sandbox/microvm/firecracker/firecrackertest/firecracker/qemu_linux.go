@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nex-engine/nex/internal/guest"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/firecracker/fcapi"
 )
@@ -86,7 +88,7 @@ func (p *process) launch(boot []string) error {
 	defer l.Close()
 	args := append([]string{
 		"-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", "-S",
-		"-machine", machine, "-cpu", "max",
+		"-machine", machine, "-cpu", processor,
 		"-m", strconv.Itoa(p.machine.MemoryMiB) + "M", "-smp", strconv.Itoa(p.machine.VCPUs),
 		"-chardev", "socket,id=monitor,path=" + monitorSocket, "-mon", "chardev=monitor,mode=control",
 		"-chardev", "socket,id=guest,path=" + guestSocket + ",server=on,wait=off",
@@ -99,7 +101,7 @@ func (p *process) launch(boot []string) error {
 	args = append(args, "-serial", "chardev:console")
 	args = append(args, p.devices()...)
 	gone := make(chan error, 1)
-	if err := p.onMain(func() error { return start(args, gone) }); err != nil {
+	if err := p.onMain(func() error { return start(args, p.openTaps(), gone) }); err != nil {
 		return err
 	}
 	conn, err := accept(l, gone)
@@ -140,13 +142,30 @@ func accept(l net.Listener, gone <-chan error) (net.Conn, error) {
 	}
 }
 
+// openTaps are the taps of the networks, in their order.
+func (p *process) openTaps() []*os.File {
+	var files []*os.File
+	for _, n := range p.networks {
+		files = append(files, p.taps[n.ID])
+	}
+	return files
+}
+
+// firstFile is the number that the first of the files has in QEMU which it is started with.
+const firstFile = 3
+
 // start starts QEMU in the root of the process, whose children end with the calling thread. The channel gets how
 // it has ended.
-func start(args []string, gone chan<- error) error {
+func start(args []string, files []*os.File, gone chan<- error) error {
 	if os.Getenv(launcherVariable) != "" {
-		return startOutside(args, gone)
+		return startOutside(args, files, gone)
 	}
-	cmd := exec.Command(qemuPath, args...)
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(qemuPath, append(args, "-name", strings.ReplaceAll(root, ",", ",,"))...)
+	cmd.ExtraFiles = files
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -157,11 +176,19 @@ func start(args []string, gone chan<- error) error {
 }
 
 // startOutside has the jailer's launcher start QEMU.
-func startOutside(args []string, gone chan<- error) error {
-	launcher := os.NewFile(launcherFile, "launcher")
-	if err := json.NewEncoder(launcher).Encode(args); err != nil {
+func startOutside(args []string, files []*os.File, gone chan<- error) error {
+	message, err := json.Marshal(args)
+	if err != nil {
 		return err
 	}
+	var numbers []int
+	for _, f := range files {
+		numbers = append(numbers, int(f.Fd()))
+	}
+	if err := unix.Sendmsg(launcherFile, message, unix.UnixRights(numbers...), nil, 0); err != nil {
+		return fmt.Errorf("ask the launcher: %w", err)
+	}
+	launcher := os.NewFile(launcherFile, "launcher")
 	go func() { // ends with the launcher, which ends with QEMU
 		_, err := io.Copy(io.Discard, launcher)
 		gone <- errors.Join(errors.New("the launcher says so"), err)
@@ -186,8 +213,8 @@ func (p *process) devices() []string {
 		add("virtio-serial-device,id=serial,max_ports=2")
 		args = append(args, "-device", "virtserialport,bus=serial.0,nr=1,chardev=guest,id="+portID+",name="+guest.PortName)
 	}
-	for _, n := range p.networks {
-		args = append(args, "-netdev", "tap,id=net-"+n.ID+",script=no,downscript=no,vhost=off,ifname="+n.Tap)
+	for at, n := range p.networks {
+		args = append(args, "-netdev", fmt.Sprintf("tap,id=net-%s,vhost=off,fd=%d", n.ID, firstFile+at))
 		device := "virtio-net-device,id=" + n.ID + ",netdev=net-" + n.ID
 		if n.MAC != "" {
 			device += ",mac=" + n.MAC

@@ -16,7 +16,7 @@ type saved struct {
 	Drives   []fcapi.Drive
 	Networks []fcapi.NetworkInterface
 	Entropy  bool
-	Vsock    string
+	Vsock    *fcapi.Vsock
 	Open     bool // somebody listened inside
 }
 
@@ -38,7 +38,7 @@ func (p *process) createSnapshot(f fcapi.SnapshotFiles) error {
 	s := saved{Machine: p.machine, Drives: p.drives, Networks: p.networks, Entropy: p.entropy}
 	if p.vsock != nil {
 		p.vsock.mu.Lock()
-		s.Vsock, s.Open = p.vsock.path, p.vsock.open
+		s.Vsock, s.Open = &fcapi.Vsock{CID: p.vsock.cid, Path: p.vsock.path}, p.vsock.open
 		p.vsock.mu.Unlock()
 	}
 	text, err := json.Marshal(s)
@@ -80,8 +80,8 @@ func (p *process) restore(s fcapi.Snapshot) error {
 		}
 		was.Networks[n].Tap = o.Tap
 	}
-	if s.Vsock != nil {
-		was.Vsock = s.Vsock.Path
+	if s.Vsock != nil && was.Vsock != nil {
+		was.Vsock.Path = s.Vsock.Path
 	}
 	p.machine, p.entropy = was.Machine, was.Entropy
 	for _, d := range was.Drives {
@@ -94,8 +94,8 @@ func (p *process) restore(s fcapi.Snapshot) error {
 			return err
 		}
 	}
-	if was.Vsock != "" {
-		if err := p.listen(was.Vsock); err != nil {
+	if v := was.Vsock; v != nil {
+		if err := p.listen(v.CID, v.Path); err != nil {
 			return err
 		}
 		p.vsock.setOpen(was.Open)

@@ -14,6 +14,7 @@ import (
 
 // vsock is the socket of the host that leads to the guest. Nil is none.
 type vsock struct {
+	cid  uint32
 	path string
 	l    net.Listener
 
@@ -27,15 +28,15 @@ func (p *process) setVsock(v fcapi.Vsock) error {
 	if p.vsock != nil {
 		_ = p.vsock.l.Close() // it is replaced
 	}
-	return p.listen(v.Path)
+	return p.listen(v.CID, v.Path)
 }
 
-func (p *process) listen(path string) error {
+func (p *process) listen(cid uint32, path string) error {
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return fmt.Errorf("vsock config: cannot create backend: %w", err)
 	}
-	v := &vsock{path: path, l: l}
+	v := &vsock{cid: cid, path: path, l: l}
 	p.vsock = v
 	go v.serve() // until the process ends, or the listener is closed
 	return nil

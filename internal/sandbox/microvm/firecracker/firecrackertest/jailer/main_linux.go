@@ -109,12 +109,17 @@ func furnish(root, program, name string, uid, gid int) error {
 			return err
 		}
 	}
+	for _, dir := range []string{"dev/net", "dev"} {
+		if err := os.Chown(filepath.Join(root, dir), uid, gid); err != nil {
+			return err
+		}
+	}
 	return errors.Join(os.Chmod(root, 0o700), os.Chown(root, uid, gid))
 }
 
 // startLauncher starts the helper, which has the other end of launcherFile.
 func startLauncher(root string, uid, gid int) error {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
@@ -135,7 +140,7 @@ func startLauncher(root string, uid, gid int) error {
 }
 
 // launchFor is the helper: it starts one QEMU with the arguments that it is given, and ends with it, or with who
-// has given them.
+// has given them. The name of the machine is the root, so that it is found by that among all processes.
 func launchFor(args []string) error {
 	if len(args) != 3 {
 		return errors.New("user and group are missing")
@@ -149,15 +154,16 @@ func launchFor(args []string) error {
 		return err
 	}
 	unix.CloseOnExec(launcherFile)
-	asker := os.NewFile(launcherFile, "launcher")
-	d := json.NewDecoder(asker)
-	var arguments []string
-	if err := d.Decode(&arguments); errors.Is(err, io.EOF) {
-		return nil
-	} else if err != nil {
+	arguments, files, err := receive()
+	if err != nil || arguments == nil {
 		return err
 	}
-	cmd := exec.Command(qemuPath, arguments...)
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(qemuPath, append(arguments, "-name", strings.ReplaceAll(root, ",", ",,"))...)
+	cmd.ExtraFiles = files
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, Pdeathsig: syscall.SIGKILL,
@@ -165,6 +171,10 @@ func launchFor(args []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	for _, f := range files {
+		_ = f.Close() // it is QEMU's
+	}
+	asker := os.NewFile(launcherFile, "launcher")
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	go func() { // who has asked is gone when there is nothing to read any more
@@ -172,4 +182,27 @@ func launchFor(args []string) error {
 		ended <- err
 	}()
 	return <-ended // QEMU ends with this process
+}
+
+// receive is what the launcher is asked to start QEMU with: arguments, and files. Without arguments it is not.
+func receive() (arguments []string, files []*os.File, err error) {
+	message, rights := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(16*4))
+	n, m, _, _, err := unix.Recvmsg(launcherFile, message, rights, unix.MSG_CMSG_CLOEXEC)
+	if err != nil || n == 0 {
+		return nil, nil, err
+	}
+	controls, err := unix.ParseSocketControlMessage(rights[:m])
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range controls {
+		numbers, err := unix.ParseUnixRights(&c)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, fd := range numbers {
+			files = append(files, os.NewFile(uintptr(fd), "tap"))
+		}
+	}
+	return arguments, files, json.Unmarshal(message[:n], &arguments)
 }
