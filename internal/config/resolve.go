@@ -28,6 +28,11 @@ func (c Config) ResourceDir(dataDir string) string {
 	return dataDir
 }
 
+// NamesMachines reports whether the configuration says which kernel or root file system microVMs have.
+func (c Config) NamesMachines() bool {
+	return c.KernelFile != "" || c.KernelFilepath != "" || c.RootfsFile != "" || c.RootfsFilepath != ""
+}
+
 // KernelPath is the kernel of microVMs.
 func (c Config) KernelPath(dataDir string) string {
 	return c.resource(dataDir, c.KernelFilepath, c.KernelFile, "vmlinux")

@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -116,7 +117,11 @@ func (n *node) openGVisor(ctx context.Context, cfg gvisor.Config, noMicroVM erro
 	if err != nil {
 		return err
 	}
-	n.log.Info("workloads run in sandboxes", "level", nex.SandboxGVisor, "passed_over", map[nex.SandboxLevel]string{nex.SandboxMicroVM: noMicroVM.Error()})
+	level := slog.LevelInfo
+	if n.cfg.Settings.NamesMachines() { // and somebody expects it
+		level = slog.LevelWarn
+	}
+	n.log.Log(ctx, level, "workloads run in sandboxes", "level", nex.SandboxGVisor, "passed_over", map[nex.SandboxLevel]string{nex.SandboxMicroVM: noMicroVM.Error()})
 	n.driver = d
 	return nil
 }

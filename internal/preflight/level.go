@@ -21,7 +21,8 @@ func sandboxes(ctx context.Context, c config.Config, at places, t Trials) ([]che
 	if machinesWork {
 		kernels.AllOptional()
 	}
-	if kernelsWork || c.NoSandbox {
+	// A node with all that a machine takes chooses that level, and does not start if no machine runs.
+	if c.NoSandbox || kernelsWork && !machines.Lacks(microVMItem) {
 		machines.AllOptional()
 	}
 	return []checklist.Group{

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+
+	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
 // headBytes is where kernels and file systems say what they are, in bytes.
@@ -43,13 +45,15 @@ func has(head []byte, at int, magic string) bool {
 // checkKernel looks whether a file is a kernel in a form that machines start: vmlinux and bzImage for amd64, Image
 // for arm64.
 func checkKernel(path string) error {
-	head, _, err := readHead(path)
+	head, size, err := readHead(path)
 	switch {
 	case err != nil:
 		return err
 	case has(head, 0, elf.ELFMAG) && runtime.GOARCH == "amd64":
 		return checkELF(head)
-	case has(head, 0x202, "HdrS") && runtime.GOARCH == "amd64", has(head, 0x38, "ARM\x64") && runtime.GOARCH == "arm64":
+	case has(head, 0x202, "HdrS") && runtime.GOARCH == "amd64":
+		return vmm.CheckBzImage(head, size)
+	case has(head, 0x38, "ARM\x64") && runtime.GOARCH == "arm64":
 		return nil
 	}
 	return fmt.Errorf("it is no Linux kernel for %s", runtime.GOARCH)

@@ -68,7 +68,7 @@ func MicroVM(ctx context.Context, c config.Config, file, dataDir string, t Trial
 		err = t.MicroVM(ctx, m.machine)
 	}
 	if err != nil {
-		err = fmt.Errorf("it does not run (%w): mend that", err)
+		err = fmt.Errorf("it does not run (%w): mend that, or take the kernel away for a node to choose another level", err)
 	}
 	m.group.Add(whole.Unless(err))
 	return m.group, m.offers
@@ -88,7 +88,7 @@ func (m *microVM) dirs() []string {
 // wanted reports whether somebody has virtual machines in mind.
 func (m *microVM) wanted() bool {
 	d := m.c.Preflight.Downloads
-	return m.c.DefaultResourceDir != "" || m.c.KernelFile != "" || m.c.KernelFilepath != "" || m.c.RootfsFile != "" || m.c.RootfsFilepath != "" ||
+	return m.c.DefaultResourceDir != "" || m.c.NamesMachines() ||
 		d != config.Downloads{} || exists(m.machine.Kernel) || exists(m.machine.Rootfs)
 }
 

@@ -76,6 +76,11 @@ func (g Group) Satisfied(name string) bool {
 	return slices.ContainsFunc(g.Items, func(i Item) bool { return i.Name == name && i.OK })
 }
 
+// Lacks reports whether the group has the item of that name, and a node that needs it does not start.
+func (g Group) Lacks(name string) bool {
+	return slices.ContainsFunc(g.Items, func(i Item) bool { return i.Name == name && i.Blocks() })
+}
+
 // AllOptional makes each item one that may be missing.
 func (g Group) AllOptional() {
 	for i := range g.Items {

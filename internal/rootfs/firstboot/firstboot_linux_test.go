@@ -222,6 +222,8 @@ func TestRefused(t *testing.T) {
 	for says, change := range map[string]func(*rig){
 		"no kernel for it: name one with --kernel": func(r *rig) { r.Kernel = "" },
 		"its kernel cannot be read":                func(r *rig) { r.Kernel = "/none" },
+		"it is no kernel":                          func(r *rig) { r.Kernel = r.Script },
+		"its --modules cannot be used":             func(r *rig) { r.Modules = "/none" },
 		"the script cannot be used: stat /none":    func(r *rig) { r.Script = "/none" },
 		"is a directory":                           func(r *rig) { r.Script = "/" },
 		"has 0 bytes":                              func(r *rig) { _ = os.Truncate(r.Script, 0) },

@@ -18,6 +18,7 @@ import (
 	"github.com/nex-engine/nex/internal/initramfs"
 	"github.com/nex-engine/nex/internal/sandbox/microvm"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/qemu"
+	"github.com/nex-engine/nex/internal/sandbox/microvm/setup"
 	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
@@ -59,6 +60,14 @@ func New(ctx context.Context, c Config) (*Machine, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("a script is run in a virtual machine, and none can run here: %w", err)
+	}
+	if err := microvm.CheckKernel(c.Kernel); err != nil {
+		return nil, fmt.Errorf("a script is run in a virtual machine, and %w: name another one with --kernel", err)
+	}
+	if c.Modules != "" {
+		if err := setup.CheckModules(c.Kernel, c.Modules); err != nil {
+			return nil, fmt.Errorf("a script is run in a virtual machine, and its --modules cannot be used: %w", err)
+		}
 	}
 	return m, nil
 }

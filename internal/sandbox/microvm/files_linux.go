@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/nex-engine/nex/internal/sandbox/microvm/vmm"
 )
 
 // findFile returns the absolute path of a file.
@@ -23,7 +25,7 @@ func findFile(what, option, path string) (string, error) {
 
 // checkFiles refuses files that no machine can be started with.
 func (d *Driver) checkFiles() error {
-	if err := checkFile("kernel", d.kernel, isKernel); err != nil {
+	if err := CheckKernel(d.kernel); err != nil {
 		return err
 	}
 	if d.initrd != "" {
@@ -66,14 +68,17 @@ func checkFile(what, path string, is func(head []byte, size int64) error) error 
 	return nil
 }
 
+// CheckKernel refuses a file that cannot be the kernel of a machine.
+func CheckKernel(path string) error { return checkFile("kernel", path, isKernel) }
+
 // isKernel is for the forms that kernels for machines have: bzImage and ELF for amd64, Image for arm64.
-func isKernel(head []byte, _ int64) error {
+func isKernel(head []byte, size int64) error {
 	for _, form := range []struct {
 		at    int
 		magic string
 	}{{0x202, "HdrS"}, {0, "\x7fELF"}, {0x38, "ARM\x64"}} {
 		if end := form.at + len(form.magic); len(head) >= end && string(head[form.at:end]) == form.magic {
-			return nil
+			return vmm.CheckBzImage(head, size)
 		}
 	}
 	return errors.New("it is no kernel: take a bzImage or vmlinux, such as /boot/vmlinuz of Debian's linux-image-cloud-amd64")

@@ -56,7 +56,7 @@ func newStandin(t *testing.T, v *standin, c microvm.Config) *microvm.Driver {
 	v.inits = map[string]*standinInit{}
 	dir := t.TempDir()
 	c.VMM, c.Kernel, c.Rootfs = v, filepath.Join(dir, "kernel"), filepath.Join(dir, "rootfs")
-	if err := os.WriteFile(c.Kernel, append(make([]byte, 0x202), "HdrS"...), 0o600); err != nil {
+	if err := os.WriteFile(c.Kernel, append(append(make([]byte, 0x202), "HdrS"...), make([]byte, 4096)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := ext4.MakeEmpty(c.Rootfs, ext4.MinSize); err != nil {
