@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 
@@ -98,6 +99,9 @@ func fileProblem(path string, err error) error {
 			texts = append(texts, e.Error())
 		}
 		slices.Sort(texts) // they come in random order
+	}
+	if _, statErr := os.Stat(path); statErr != nil {
+		return fmt.Errorf("the NATS server configuration cannot be read (%w): name another file with --nats-config", statErr)
 	}
 	text := strings.TrimSpace(texts[0])
 	if !strings.Contains(text, path) {

@@ -276,6 +276,15 @@ func TestConfigFileProblems(t *testing.T) {
 	}
 }
 
+func TestNoConfigFile(t *testing.T) {
+	t.Parallel()
+	c := config(t, "port: -1")
+	c.ConfigFile += ".none"
+	if _, err := embednats.New(c); err == nil || !strings.Contains(err.Error(), c.ConfigFile) || !strings.Contains(err.Error(), "--nats-config") {
+		t.Errorf("error = %v, want one with file and flag", err)
+	}
+}
+
 // What nats-server finds out only when it is made.
 func TestConfigFileContradicts(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -43,9 +44,18 @@ func explainListen(err *net.OpError, clients bool, o *server.Options) error {
 	if err.Addr != nil {
 		address = err.Addr.String()
 	}
-	choose := "choose another with --port"
-	if !clients {
-		choose = "choose another in " + o.ConfigFile
+	advice := "stop what uses it, or choose another with --port"
+	switch {
+	case !clients:
+		advice = "stop what uses it, or choose another in " + o.ConfigFile
+	case isForeign(cause):
+		advice = "give an address of this machine with --host"
 	}
-	return fmt.Errorf("the NATS server cannot listen on %s (%w): stop what uses it, or %s", address, cause, choose)
+	return fmt.Errorf("the NATS server cannot listen on %s (%w): %s", address, cause, advice)
+}
+
+// isForeign reports that an address is not one of this machine.
+func isForeign(err error) bool {
+	var dns *net.DNSError
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.As(err, &dns)
 }

@@ -252,8 +252,8 @@ func TestDefaultHostsAndPorts(t *testing.T) {
 		t.Parallel()
 		c := config(t, "")
 		c.Host = "203.0.113.1" // an address that no machine has
-		if err := startFails(t, c); !strings.Contains(err.Error(), "203.0.113.1") || !strings.Contains(err.Error(), "--port") {
-			t.Errorf("error = %q, want one with the address", err)
+		if err := startFails(t, c); !strings.Contains(err.Error(), "203.0.113.1") || !strings.HasSuffix(err.Error(), "give an address of this machine with --host") {
+			t.Errorf("error = %q, want one with the address that names --host", err)
 		}
 	})
 }
