@@ -16,6 +16,7 @@ import (
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
 	"github.com/nex-engine/nex/internal/agentlink/linktest"
 	"github.com/nex-engine/nex/internal/artifact"
+	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/sandbox/fake"
@@ -191,7 +192,7 @@ func TestSlowArtifact(t *testing.T) {
 		if st := r.status(s); st == nil || st.State != nex.StateFailed || st.Reason != "the server is gone" {
 			t.Errorf("status = %+v, want that it failed and why", st)
 		}
-		r.world.await(t, "it is not active", func() bool { return r.Active() == 0 })
+		nextest.Await(t, "it is not active", func() bool { return r.Active() == 0 })
 	})
 	t.Run("is not waited for by the caller", func(t *testing.T) {
 		t.Parallel()

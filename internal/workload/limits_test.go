@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/nextest"
 	"github.com/nex-engine/nex/internal/workload"
 )
 
@@ -48,7 +49,7 @@ func TestMaxWorkloads(t *testing.T) {
 	r.stop(running[0])
 	r.fleet.Of(running[1].ID).Exit(nex.Exit{})
 	r.world.awaitState(t, running[1].ID, nex.StateCompleted, 1)
-	r.world.await(t, "there is room", func() bool { return r.Active() == most-2 })
+	nextest.Await(t, "there is room", func() bool { return r.Active() == most-2 })
 	if err := r.Full(); err != nil {
 		t.Errorf("Full = %v, want nil", err)
 	}

@@ -74,7 +74,7 @@ func TestSuccessorMakesForgetThePredecessor(t *testing.T) {
 		edit(&s)
 		r.deploy(s)
 		r.world.awaitState(t, s.ID, nex.StateFailed, 1)
-		r.world.await(t, "it has ended", func() bool { return r.Active() == 0 })
+		nextest.Await(t, "it has ended", func() bool { return r.Active() == 0 }) // after all that is told of it
 		return s
 	}
 	same := func(*workload.Spec) {}

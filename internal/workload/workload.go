@@ -227,8 +227,8 @@ func (w *Workload) finish(final nex.State, end outcome) {
 	if hasRun {
 		w.undeployed(final, reason, end.exit)
 	}
-	w.forgetTold()
 	w.m.noteEnded(w, final)
+	w.forgetTold()
 	if !hasRun {
 		w.failure = end.err
 		if final == nex.StateStopped {
