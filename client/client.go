@@ -31,6 +31,12 @@ type Config struct {
 	// Stall ends a request to all nodes once no answer has come for so long; 0 means DefaultStall.
 	// Besides, such a request ends when Wait and Timeout are over, however many answer.
 	Stall time.Duration
+	// JSDomain is the JetStream domain of artifacts, unless an Upload or a Deployment names another; empty is the
+	// connection's own, which for a Deployment is that of the node's connection.
+	JSDomain string
+	// JSAPIPrefix begins the subjects of the JetStream API, such as "$JS.other.API", where no domain is named; empty
+	// is the usual one. Nodes have settings of their own for that.
+	JSAPIPrefix string
 }
 
 // Client speaks to nodes. It is safe for concurrent use.

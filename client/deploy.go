@@ -26,7 +26,7 @@ type Deployment struct {
 	Name        string
 	Type        nex.WorkloadType
 	Location    nex.Location
-	JSDomain    string
+	JSDomain    string // of a nats location; empty means that of the Client's Config
 	Digest      string // sha256 of the artifact, of an image that of its manifest, in hex
 	Description string
 	Argv        []string
@@ -90,6 +90,9 @@ func (c *Client) Deploy(ctx context.Context, d Deployment) (nex.RunResponse, err
 	}
 	if err := nex.CheckNamespace(c.cfg.Namespace); err != nil {
 		return answer, err
+	}
+	if d.JSDomain == "" && d.Location.Scheme == nex.SchemeNATS {
+		d.JSDomain = c.cfg.JSDomain
 	}
 	r := d.request()
 	if err := seal(r, d); err != nil {

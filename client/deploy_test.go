@@ -94,6 +94,38 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
+// The node is told the domain that the client has been told, unless the deployment names one, or lies elsewhere.
+func TestDeployFromDomainOfClient(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, client.Config{JSDomain: "hub"})
+	issuer, _ := pair(t, nkeys.CreateAccount)
+	body := reply(t, nex.OpDeploy, nex.RunResponse{Started: true, ID: "w1"})
+	requests := make(chan []byte, 1)
+	r.on("$NEX.DEPLOY.default."+nodeA, func(m *nats.Msg) {
+		requests <- m.Data
+		r.respond(m, body)
+	})
+	for _, tt := range []struct{ location, named, want string }{
+		{"nats://FILES/cart", "", "hub"},
+		{"nats://FILES/cart", "edge", "edge"},
+		{"https://h/cart", "", ""},
+	} {
+		d := deployment(issuer)
+		var err error
+		if d.Location, err = nex.ParseLocation(tt.location); err != nil {
+			t.Fatal(err)
+		}
+		d.JSDomain = tt.named
+		if _, err := r.client.Deploy(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		request, err := nex.DecodeDeployRequest(receive(t, requests))
+		if err != nil || request.JSDomain != tt.want {
+			t.Errorf("%s, domain %q named: request says %q, %v; want %q", tt.location, tt.named, request.JSDomain, err, tt.want)
+		}
+	}
+}
+
 // Without an environment neither xkey is needed.
 func TestDeployWithoutEnvironment(t *testing.T) {
 	t.Parallel()

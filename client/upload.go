@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,7 +22,7 @@ import (
 // Upload is an artifact on its way into an object store.
 type Upload struct {
 	Bucket, Key string
-	JSDomain    string
+	JSDomain    string // empty means that of the Client's Config
 	// Content is read from its start to its end, twice.
 	Content io.ReadSeeker
 	// Progress is called with the number of bytes sent after each piece; optional. What lies there
@@ -46,14 +48,15 @@ func (c *Client) Upload(ctx context.Context, u Upload) (nex.Location, string, er
 	if err != nil {
 		return location, "", fmt.Errorf("read artifact: %w", err)
 	}
+	u.JSDomain = c.domain(u.JSDomain)
 	if err := c.upload(ctx, u, digest); err != nil {
-		return location, "", c.storeError(location, err)
+		return location, "", c.storeError(location, u.JSDomain, err)
 	}
 	return location, hex.EncodeToString(digest), nil
 }
 
 func (c *Client) upload(ctx context.Context, u Upload, digest []byte) error {
-	js, err := jetStream(c.nc, u.JSDomain, jetstream.WithDefaultTimeout(pieceTimeout))
+	js, err := c.jetStream(u.JSDomain, jetstream.WithDefaultTimeout(pieceTimeout))
 	if err != nil {
 		return err
 	}
@@ -126,21 +129,22 @@ func (c *Client) openStore(ctx context.Context, js jetstream.JetStream, u Upload
 }
 
 // StoredDigest returns the sha256, in hex, of an artifact in an object store of the connection's
-// account, as the store says it.
+// account, as the store says it. An empty domain means that of the Client's Config.
 func (c *Client) StoredDigest(ctx context.Context, location nex.Location, jsDomain string) (string, error) {
-	js, err := jetStream(c.nc, jsDomain)
+	jsDomain = c.domain(jsDomain)
+	js, err := c.jetStream(jsDomain)
 	if err != nil {
-		return "", c.storeError(location, err)
+		return "", c.storeError(location, jsDomain, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	store, err := js.ObjectStore(ctx, location.Bucket())
 	if err != nil {
-		return "", c.storeError(location, err)
+		return "", c.storeError(location, jsDomain, err)
 	}
 	info, err := store.GetInfo(ctx, location.Key())
 	if err != nil {
-		return "", c.storeError(location, err)
+		return "", c.storeError(location, jsDomain, err)
 	}
 	sum, err := jetstream.DecodeObjectDigest(info.Digest)
 	if err != nil || info.Digest != objectDigest(sum) || len(sum) != sha256.Size {
@@ -149,18 +153,28 @@ func (c *Client) StoredDigest(ctx context.Context, location nex.Location, jsDoma
 	return hex.EncodeToString(sum), nil
 }
 
-func jetStream(nc *nats.Conn, domain string, opts ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
-	if domain != "" {
-		return jetstream.NewWithDomain(nc, domain, opts...)
+// domain is the JetStream domain that a caller means.
+func (c *Client) domain(named string) string { return cmp.Or(named, c.cfg.JSDomain) }
+
+func (c *Client) jetStream(domain string, opts ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
+	switch {
+	case domain != "":
+		return jetstream.NewWithDomain(c.nc, domain, opts...)
+	case c.cfg.JSAPIPrefix != "":
+		return jetstream.NewWithAPIPrefix(c.nc, c.cfg.JSAPIPrefix, opts...)
 	}
-	return jetstream.New(nc, opts...)
+	return jetstream.New(c.nc, opts...)
 }
 
-// storeError gives what an object store says about an artifact a code and words.
-func (c *Client) storeError(at nex.Location, err error) error {
+// storeError gives what an object store in a JetStream domain says about an artifact a code and words.
+func (c *Client) storeError(at nex.Location, domain string, err error) error {
 	switch {
 	case errors.Is(err, errNoLeader):
 		return nex.Errorf(nex.CodeArtifactUnavailable, "%s cannot be put there because its bucket has no leader: too many of the NATS servers that have it are away, so try again once they are back", at)
+	case jserror.Missing(err) && domain != "":
+		return nex.Errorf(nex.CodeArtifactUnavailable, "%s is out of reach because JetStream is not enabled in domain %q, or there is no such domain: enable it there, or name another", at, domain)
+	case jserror.Missing(err) && c.cfg.JSAPIPrefix != "":
+		return nex.Errorf(nex.CodeArtifactUnavailable, "%s is out of reach because no JetStream answers with the API prefix %q: name another, or import it into the account", at, c.cfg.JSAPIPrefix)
 	case jserror.Missing(err):
 		return nex.Errorf(nex.CodeArtifactUnavailable, "%s is out of reach because JetStream is not enabled for this account: enable it on the NATS server", at)
 	case errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, jetstream.ErrObjectNotFound):
@@ -168,12 +182,27 @@ func (c *Client) storeError(at nex.Location, err error) error {
 	case jserror.Explain(err) != "":
 		return nex.Errorf(nex.CodeArtifactUnavailable, "%s is out of reach: %s", at, jserror.Explain(err))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
-		if denied := c.nc.LastError(); errors.Is(denied, nats.ErrPermissionViolation) {
+		if denied := c.deniedStore(); denied != nil {
 			return fmt.Errorf("%s is out of reach, as the connection lacks a permission: allow it to its user on the NATS server: %w", at, denied)
 		}
 		return nex.Errorf(nex.CodeTimeout, "JetStream did not answer in time about %s: check the NATS server, or allow more time with --timeout", at)
 	}
 	return fmt.Errorf("object store %s: %w", at, err)
+}
+
+// deniedStore is the NATS server's refusal of a subject that object stores need, nil if the last that it has refused
+// is another.
+func (c *Client) deniedStore() error {
+	err := c.nc.LastError()
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	for _, prefix := range []string{"$JS", "$O", cmp.Or(c.nc.Opts.InboxPrefix, nats.InboxPrefix), cmp.Or(c.cfg.JSAPIPrefix, "$JS")} {
+		if strings.Contains(err.Error(), ` to "`+strings.TrimSuffix(prefix, ".")+".") {
+			return err
+		}
+	}
+	return nil
 }
 
 // objectDigest is how the object store writes a sha256.

@@ -199,6 +199,42 @@ func TestUploadWithoutPermission(t *testing.T) {
 	}
 }
 
+// What was refused before is not why JetStream does not answer, unless it is what JetStream needs.
+func TestUploadAfterRefusal(t *testing.T) {
+	t.Parallel()
+	s := natstest.Run(t, func(o *server.Options) {
+		o.JetStream = false
+		deny := &server.SubjectPermission{Deny: []string{"$NEX.>", "$O.>", "mine.API.>"}}
+		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{Publish: deny}}, {Username: "mute", Password: "p"}}
+	})
+	mute := natstest.Connect(t, s, nats.UserInfo("mute", "p"))
+	if _, err := mute.Subscribe("$JS.API.>", func(*nats.Msg) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := mute.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for subject, needed := range map[string]bool{"$NEX.PING": false, "$O.FILES.C.x": true, "mine.API.INFO": true} {
+		refused := make(chan error, 8)
+		nc := natstest.Connect(t, s, nats.UserInfo("u", "p"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+		if err := nc.Publish(subject, nil); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, refused)
+		cfg := client.Config{Timeout: 100 * time.Millisecond}
+		if subject == "mine.API.INFO" {
+			cfg.JSAPIPrefix = "mine.API"
+		}
+		_, _, err := client.New(nc, cfg).Upload(t.Context(), client.Upload{Bucket: "FILES", Key: "cart", Content: bytes.NewReader([]byte("x"))})
+		if errors.Is(err, nats.ErrPermissionViolation) != needed || err == nil {
+			t.Errorf("after %s was refused: %v", subject, err)
+		}
+		if !needed {
+			wantCode(t, err, nex.CodeTimeout, "JetStream did not answer in time")
+		}
+	}
+}
+
 func TestUploadIncomplete(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, client.Config{})
@@ -374,9 +410,42 @@ func TestJetStreamDomain(t *testing.T) {
 	if got, err := r.client.StoredDigest(t.Context(), location, "hub"); err != nil || got != digest {
 		t.Errorf("stored digest = %s, %v, want %s", got, err, digest)
 	}
+	const nowhere = `JetStream is not enabled in domain "other", or there is no such domain`
 	u.JSDomain = "other"
 	_, _, err = r.client.Upload(t.Context(), u)
-	wantCode(t, err, nex.CodeArtifactUnavailable, "")
+	wantCode(t, err, nex.CodeArtifactUnavailable, nowhere)
 	_, err = r.client.StoredDigest(t.Context(), location, "other")
-	wantCode(t, err, nex.CodeArtifactUnavailable, "")
+	wantCode(t, err, nex.CodeArtifactUnavailable, nowhere)
+}
+
+// What a call does not say, the client has been told.
+func TestJetStreamOfClient(t *testing.T) {
+	t.Parallel()
+	s := natstest.Run(t, func(o *server.Options) { o.JetStreamDomain = "hub" })
+	u := client.Upload{Bucket: "FILES", Key: "cart", Content: bytes.NewReader([]byte("x"))}
+	location := nex.Location{Scheme: nex.SchemeNATS, Host: "FILES", Path: "/cart"}
+	for _, cfg := range []client.Config{{JSDomain: "hub"}, {JSAPIPrefix: "$JS.hub.API"}, {JSAPIPrefix: "$JS.hub.API."}, {JSDomain: "hub", JSAPIPrefix: "other"}} {
+		c := client.New(natstest.Connect(t, s), cfg)
+		if _, _, err := c.Upload(t.Context(), u); err != nil {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+		if _, err := c.StoredDigest(t.Context(), location, ""); err != nil {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+	for says, cfg := range map[string]client.Config{
+		`not enabled in domain "other"`:                      {JSDomain: "other"},
+		`no JetStream answers with the API prefix "other.x"`: {JSAPIPrefix: "other.x"},
+	} {
+		c := client.New(natstest.Connect(t, s), cfg)
+		_, _, err := c.Upload(t.Context(), u)
+		wantCode(t, err, nex.CodeArtifactUnavailable, says)
+		_, err = c.StoredDigest(t.Context(), location, "")
+		wantCode(t, err, nex.CodeArtifactUnavailable, says)
+		u.JSDomain = "hub"
+		if _, _, err := c.Upload(t.Context(), u); err != nil {
+			t.Errorf("%+v, and another domain named: %v", cfg, err)
+		}
+		u.JSDomain = ""
+	}
 }

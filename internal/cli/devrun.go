@@ -41,7 +41,7 @@ func (c *devrunCommand) Run(ctx context.Context, s *session) error {
 	}
 	defer local.close()
 	d := client.Deployment{
-		Name: c.Name, Type: local.kind, Description: c.Description, JSDomain: s.JSDomain, Argv: c.Argv,
+		Name: c.Name, Type: local.kind, Description: c.Description, Argv: c.Argv,
 		Environment: environment,
 	}
 	if err := c.set(&d); err != nil {
@@ -138,7 +138,7 @@ func (c *devrunCommand) uploadAndPlace(ctx context.Context, s *session, cl *clie
 	bar := s.uploadBar(filepath.Base(c.File), a.size)
 	defer bar.done()
 	d.Location, d.Digest, err = cl.Upload(ctx, client.Upload{
-		Bucket: devrunBucket, Key: s.Namespace + "/" + d.Name, JSDomain: s.JSDomain, Content: a.content, Progress: bar.sent,
+		Bucket: devrunBucket, Key: s.Namespace + "/" + d.Name, Content: a.content, Progress: bar.sent,
 	})
 	return place, err
 }

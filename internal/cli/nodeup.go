@@ -85,6 +85,10 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	defer nc.Close()
+	place, err := s.JetStreamPlace()
+	if err != nil {
+		return err
+	}
 	if workloadURL == "" {
 		workloadURL = natsconn.ConnectedURL(nc)
 	}
@@ -96,7 +100,7 @@ func (c *nodeUpCommand) Run(ctx context.Context, s *session) error {
 	defer release()
 	return node.Run(ctx, node.Config{
 		Hurry:    hurry,
-		Settings: settings, DataDir: dir.Path(), Logger: log, Control: nc, WorkloadURL: workloadURL,
+		Settings: settings, DataDir: dir.Path(), Logger: log, Control: nc, JetStream: place, WorkloadURL: workloadURL,
 		KeepWorkloads: c.KeepWorkloads,
 		Ready: func(f node.Facts) {
 			s.printNodeReady(upstate.State{

@@ -38,7 +38,7 @@ func (c *preflightCommand) Run(ctx context.Context, s *session) error {
 	look := func() ([]checklist.Group, []preflight.Offer) {
 		return preflight.Run(ctx, preflight.Config{
 			File: c.file(), Required: c.Config != "", NoSandbox: c.NoSandbox, DataDir: dataDir,
-			NATS: preflight.NATS{URL: s.natsURL(), Connect: s.connect, JetStream: s.JetStream, Bucket: devrunBucket},
+			NATS: preflight.NATS{URL: s.natsURL(), Connect: s.connect, JetStream: s.discovered().JetStream, Bucket: devrunBucket},
 		})
 	}
 	groups, offers := look()
@@ -91,11 +91,7 @@ func (c *preflightCommand) file() string {
 
 // natsURL is where connect connects to, as far as that can be told.
 func (s *session) natsURL() string {
-	settings := s.Settings
-	if dir, err := s.dataDir(); err == nil {
-		settings, _ = settings.Discover(dir)
-	}
-	url, err := settings.URL()
+	url, err := s.discovered().URL()
 	if err != nil {
 		return "" // connecting fails for the same reason, and says so
 	}

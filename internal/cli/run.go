@@ -39,7 +39,7 @@ func (c *runCommand) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	d := client.Deployment{
-		Node: c.Node, Name: c.Name, Location: location, JSDomain: s.JSDomain, Description: c.Description,
+		Node: c.Node, Name: c.Name, Location: location, Description: c.Description,
 		Argv: c.Argv, Environment: environment,
 	}
 	if err := c.set(&d); err != nil {
@@ -123,7 +123,7 @@ func (c *runCommand) digest(ctx context.Context, s *session, cl *client.Client, 
 // storedDigest asks the object store in the control account, and, beside a local nex up, the one in
 // the workload account, in that order, as the node does.
 func (c *runCommand) storedDigest(ctx context.Context, s *session, cl *client.Client, l nex.Location) (string, error) {
-	digest, err := cl.StoredDigest(ctx, l, s.JSDomain)
+	digest, err := cl.StoredDigest(ctx, l, "")
 	local := s.localUp()
 	if err == nil || local == nil {
 		return digest, err
@@ -133,7 +133,11 @@ func (c *runCommand) storedDigest(ctx context.Context, s *session, cl *client.Cl
 		return "", err
 	}
 	defer nc.Close()
-	return client.New(nc, client.Config{Timeout: s.Timeout}).StoredDigest(ctx, l, s.JSDomain)
+	place, placeErr := s.discovered().JetStreamPlace()
+	if placeErr != nil {
+		return "", err
+	}
+	return client.New(nc, client.Config{Timeout: s.Timeout}).StoredDigest(ctx, l, place.Domain)
 }
 
 func fileDigest(path string) (string, error) {

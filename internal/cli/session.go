@@ -26,7 +26,13 @@ func (s *session) withClient(ctx context.Context, f func(*client.Client) error) 
 		return err
 	}
 	defer nc.Close()
-	return f(client.New(nc, client.Config{Namespace: s.Namespace, Timeout: s.Timeout}))
+	place, err := s.discovered().JetStreamPlace()
+	if err != nil {
+		return err
+	}
+	return f(client.New(nc, client.Config{
+		Namespace: s.Namespace, Timeout: s.Timeout, JSDomain: place.Domain, JSAPIPrefix: place.APIPrefix,
+	}))
 }
 
 // style is how to print to standard output.

@@ -12,19 +12,17 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	nex "github.com/nex-engine/nex"
+	"github.com/nex-engine/nex/internal/natsconn/refusals"
 )
 
 // ServiceName is the name of the NATS micro service that a node is.
@@ -87,12 +85,41 @@ func (s *Service) register() error {
 		return fmt.Errorf("control API: add micro service: %w", err)
 	}
 	s.micro = service
+	// What else uses the connection may be refused something at the same time: its last error alone would not tell.
+	watch := refusals.On(s.cfg.Conn)
+	defer watch.Stop()
+	endpoints := s.endpoints()
+	for _, e := range endpoints {
+		err := service.AddEndpoint(e.name, s.endpoint(e.at.Op, e.handler), micro.WithEndpointSubject(e.at.Subject()))
+		if err != nil {
+			return fmt.Errorf("control API: add endpoint %s: %w", e.name, err)
+		}
+	}
+	// Once the server has answered it knows the endpoints: who is told that the node is ready can
+	// send requests.
+	ctx, cancel := context.WithTimeout(s.ctx, registerTimeout)
+	defer cancel()
+	if err := watch.Flush(ctx); err != nil {
+		return fmt.Errorf("control API: register endpoints with the NATS server: %w", err)
+	}
+	for _, e := range endpoints {
+		if err := watch.Subscribe(e.at.Subject()); err != nil {
+			return fmt.Errorf("control API: the user of the node may not listen for requests: allow it to subscribe, nex node preflight says to what: %w", err)
+		}
+	}
+	return nil
+}
+
+// endpoint is an operation as the micro service has it.
+type endpoint struct {
+	name    string
+	at      nex.Request
+	handler handler
+}
+
+func (s *Service) endpoints() []endpoint {
 	anyone, me := "*", s.cfg.NodeID
-	for _, e := range []struct {
-		name    string
-		at      nex.Request
-		handler handler
-	}{
+	return []endpoint{
 		{"PING", nex.Request{Op: nex.OpPing}, s.ping},
 		{"PING-NODE", nex.Request{Op: nex.OpPing, Node: me}, s.ping},
 		{"AUCTION", nex.Request{Op: nex.OpAuction}, s.auction},
@@ -103,21 +130,7 @@ func (s *Service) register() error {
 		{"STOP", nex.Request{Op: nex.OpStop, Namespace: anyone, Node: me}, s.stop},
 		{"LOGS", nex.Request{Op: nex.OpLogs, Namespace: anyone, Node: me}, s.logs},
 		{"LAMEDUCK", nex.Request{Op: nex.OpLameDuck, Node: me}, s.lameduck},
-	} {
-		err := service.AddEndpoint(e.name, s.endpoint(e.at.Op, e.handler), micro.WithEndpointSubject(e.at.Subject()))
-		if err != nil {
-			return fmt.Errorf("control API: add endpoint %s: %w", e.name, err)
-		}
 	}
-	// Once the server has answered it knows the endpoints: who is told that the node is ready can
-	// send requests.
-	if err := s.cfg.Conn.FlushTimeout(registerTimeout); err != nil {
-		return fmt.Errorf("control API: register endpoints with the NATS server: %w", err)
-	}
-	if err := s.cfg.Conn.LastError(); errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `Subscription to "`+nex.Prefix+".") {
-		return fmt.Errorf("control API: the user of the node may not listen for requests: allow it to subscribe, nex node preflight says to what: %w", err)
-	}
-	return nil
 }
 
 // Close stops listening, and waits until the requests in progress are answered: those that wait for

@@ -21,8 +21,8 @@ type later func() (any, error)
 func (s *Service) endpoint(op nex.Op, handle handler) micro.Handler {
 	responseType := nex.ResponseType(op)
 	return micro.HandlerFunc(func(req micro.Request) {
-		if req.Reply() != "" && !nex.MayAnswer(req.Reply()) {
-			s.cfg.Logger.Info("request ignored: its reply subject is none that may be answered", "subject", req.Subject(), "reply", req.Reply())
+		if problem := replyProblem(op, req.Reply()); problem != "" {
+			s.cfg.Logger.Info("request ignored: "+problem, "subject", req.Subject(), "reply", req.Reply())
 			return
 		}
 		if !s.enter() {
@@ -41,6 +41,20 @@ func (s *Service) endpoint(op nex.Op, handle handler) micro.Handler {
 		defer s.group.Done()
 		s.respond(req, responseType, answer, err)
 	})
+}
+
+// replyProblem says why a request with a reply subject is not looked at; it is empty if nothing speaks against it.
+// What changes something has one: clients wait for the answer, and a message without one may be the answer of somebody
+// else, who was told to reply here.
+func replyProblem(op nex.Op, reply string) string {
+	changes := op == nex.OpDeploy || op == nex.OpStop || op == nex.OpLameDuck
+	switch {
+	case reply == "" && changes:
+		return "it has no reply subject"
+	case reply != "" && !nex.MayAnswer(reply):
+		return "its reply subject is none that may be answered"
+	}
+	return ""
 }
 
 func (s *Service) handle(handle handler, req micro.Request) (any, error) {

@@ -73,28 +73,16 @@ func TestOtherSubjects(t *testing.T) {
 	}
 }
 
-// Who sends no reply subject wants no answer: that is no failure, and nothing to log.
+// Who looks and sends no reply subject wants no answer: that is no failure, and nothing to log.
 func TestRequestsWithoutReply(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, q := range []struct {
-		subject string
-		body    any
-	}{
-		{"$NEX.PING." + r.node, nil},
-		{r.subject(nex.OpDeploy), r.deployment()},
-		{r.subject(nex.OpStop), r.stopping("w1")},
-		{"$NEX.AUCTION", "not JSON"},
-	} {
-		if err := r.nc.Publish(q.subject, encode(t, q.body)); err != nil {
+	for subject, body := range map[string]any{"$NEX.PING." + r.node: nil, "$NEX.AUCTION": "not JSON"} {
+		if err := r.nc.Publish(subject, encode(t, body)); err != nil {
 			t.Fatal(err)
 		}
-		if q.subject != "$NEX.AUCTION" { // the answered request comes after it
-			r.ask(q.subject, nil)
-		}
+		r.ask(subject, nil) // comes after it
 	}
-	r.ask("$NEX.AUCTION", nil)
-	r.ask("$NEX.PING."+r.node, nil)
 	stats := micros[micro.Stats](r, "STATS")
 	if e := endpoint(t, stats, "PING-NODE"); e.NumRequests == 0 || e.NumErrors != 0 {
 		t.Errorf("ping without reply subject: %d requests, %d errors: %s", e.NumRequests, e.NumErrors, e.LastError)
@@ -102,11 +90,31 @@ func TestRequestsWithoutReply(t *testing.T) {
 	if e := endpoint(t, stats, "AUCTION"); e.NumErrors != 1 {
 		t.Errorf("refused auction without reply subject: %d errors, want 1", e.NumErrors)
 	}
-	r.service.Close() // waits for what goes on
-	if d, s := len(r.work.deployed()), len(r.work.stopped()); d != 1 || s != 1 {
-		t.Errorf("%d deploys, %d stops, want one each", d, s)
-	}
 	if log := r.log.String(); strings.Contains(log, "WARN") || strings.Contains(log, "ERROR") {
 		t.Errorf("log:\n%s", log)
+	}
+}
+
+// A message without reply subject changes nothing: it may be what a service was told to answer to a node.
+func TestChangesWithoutReply(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for subject, body := range map[string]any{
+		r.subject(nex.OpDeploy): r.deployment(), r.subject(nex.OpStop): r.stopping("w1"), "$NEX.LAMEDUCK." + r.node: nil,
+	} {
+		if err := r.nc.Publish(subject, encode(t, body)); err != nil {
+			t.Fatal(err)
+		}
+		r.ask(subject, "not JSON") // comes after it, and is refused
+	}
+	r.service.Close() // waits for what goes on
+	if d, s := len(r.work.deployed()), len(r.work.stopped()); d != 0 || s != 0 {
+		t.Errorf("%d deploys, %d stops, want none", d, s)
+	}
+	if duck := r.service.Tags()[nex.TagLameDuck]; duck != "false" {
+		t.Errorf("the node is in lame duck mode: %s", duck)
+	}
+	if n := strings.Count(r.log.String(), "it has no reply subject"); n != 3 {
+		t.Errorf("%d of 3 requests were ignored:\n%s", n, r.log.String())
 	}
 }

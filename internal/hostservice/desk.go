@@ -9,17 +9,19 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/nex-engine/nex/internal/hostapi"
+	"github.com/nex-engine/nex/internal/natsconn"
 )
 
-// DeskConfig is what a workload brings. All fields are required.
+// DeskConfig is what a workload brings. All fields but JetStream are required.
 type DeskConfig struct {
 	// NATS is the workload's connection for host services. It stays the caller's, who closes it after
 	// the desk.
 	NATS *nats.Conn
+	// JetStream is where the buckets are on that connection; the zero value is the connection's own.
+	JetStream natsconn.JetStreamPlace
 	// Namespace, Workload and ID are those of the workload; Workload is its name.
 	Namespace, Workload, ID string
 	// MaxConcurrency bounds how many requests are under way at one time, at least 1.
@@ -53,7 +55,7 @@ func (s *Services) Desk(cfg DeskConfig) (*Desk, error) {
 	case cfg.MaxConcurrency < 1:
 		return nil, fmt.Errorf("host services need a concurrency of at least 1, got %d", cfg.MaxConcurrency)
 	}
-	js, err := jetstream.New(cfg.NATS)
+	js, err := cfg.JetStream.Open(cfg.NATS)
 	if err != nil {
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}

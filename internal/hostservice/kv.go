@@ -44,7 +44,7 @@ func (d *Desk) kvSet(ctx context.Context, r hostapi.Request) (hostapi.Response, 
 		return hostapi.Response{}, err
 	}
 	err = d.kv.do(ctx, func(ctx context.Context, b *openBucket) error {
-		_, err := b.js.Publish(ctx, b.keySubject(key), r.Body)
+		_, err := b.js.Publish(ctx, b.writeSubject(key), r.Body)
 		return d.kv.explainWrite(err, "key", key, len(r.Body), b)
 	})
 	return hostapi.Response{}, err
@@ -67,7 +67,7 @@ func (d *Desk) kvDelete(ctx context.Context, r hostapi.Request) (hostapi.Respons
 		case isMarker(last.Header):
 			return b.purge(ctx, last.Subject, last.Sequence)
 		}
-		marker := nats.NewMsg(last.Subject)
+		marker := nats.NewMsg(b.writeSubject(key))
 		marker.Header.Set(opHeader, purged)
 		marker.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 		ack, err := b.js.PublishMsg(ctx, marker)

@@ -48,6 +48,7 @@ type store struct {
 	config config.BucketConfig
 	nc     *nats.Conn
 	js     jetstream.JetStream
+	place  natsconn.JetStreamPlace // of js
 	log    *slog.Logger
 	opened atomic.Pointer[openBucket] // nil until it is first used, and after it was found gone
 }
@@ -57,7 +58,7 @@ func newStore(k kind, c config.BucketConfig, js jetstream.JetStream, desk DeskCo
 	if err != nil {
 		return nil, fmt.Errorf("name the bucket of %s: %w", k.service, err)
 	}
-	return &store{kind: k, name: name, config: c, nc: desk.NATS, js: js, log: log}, nil
+	return &store{kind: k, name: name, config: c, nc: desk.NATS, js: js, place: desk.JetStream, log: log}, nil
 }
 
 // do calls f with the bucket. When the bucket turns out to be gone it calls f once more with a new
@@ -154,6 +155,11 @@ type openBucket struct {
 }
 
 func (b *openBucket) keySubject(key string) string { return "$KV." + b.name + "." + key }
+
+// writeSubject is where a key is written to: elsewhere there may be a bucket of the same name.
+func (b *openBucket) writeSubject(key string) string {
+	return b.place.KeyValues() + b.name + "." + key
+}
 
 // purge removes all messages of a subject up to a sequence number, and that one.
 func (b *openBucket) purge(ctx context.Context, subject string, last uint64) error {

@@ -60,6 +60,8 @@ func (s *store) explain(ctx context.Context, err error) *hostapi.Error {
 		return nil
 	case errors.As(err, &done):
 		return done
+	case isGone(err) && s.place.String() != "":
+		return hostapi.Errorf(hostapi.CodeUnavailable, "%s needs JetStream, which is not there %s: check that setting of the workload's NATS connection", s.kind.service, s.place)
 	case isGone(err):
 		return hostapi.Errorf(hostapi.CodeUnavailable, "%s needs JetStream, which is not there on the workload's NATS connection: enable it on the server and for the account", s.kind.service)
 	case !s.nc.IsConnected():

@@ -60,6 +60,14 @@ func (s Settings) origin(flag, given string, c *natscontext.Context) string {
 	return fmt.Sprintf("the NATS context %q", c.Name)
 }
 
+// server is what to change about where to connect to: for who gives flags the flag, which goes before a context.
+func (s Settings) server(c *natscontext.Context) string {
+	if s.field == "" {
+		return s.name("--server")
+	}
+	return s.origin("--server", s.Server, c)
+}
+
 // expandHome expands a path as the context does when it uses it.
 func expandHome(path string) string {
 	path = os.ExpandEnv(path)

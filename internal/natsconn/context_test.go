@@ -1,9 +1,13 @@
 package natsconn_test
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/jsm.go/natscontext"
 	"github.com/nats-io/nats-server/v2/server"
@@ -102,6 +106,86 @@ func TestContextProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, natsconn.Settings{}, `the selected NATS context "broken" does not exist: select another with nats context select, or use --no-context`)
+}
+
+// What a context supplies for a field is mended in the context.
+func TestContextOfField(t *testing.T) {
+	contexts(t)
+	files := conntest.Certificates(t, "127.0.0.1")
+	config := func(more string) string {
+		return fmt.Sprintf("tls { cert_file: '%s', key_file: '%s', ca_file: '%s', timeout: 1, %s }", files.Cert, files.Key, files.CA, more)
+	}
+	password := run(t, "authorization { user: u, password: p }")
+	plain, secure, first, verify := run(t, "port: -1"), run(t, config("")), run(t, config("handshake_first: true")), run(t, config("verify: true"))
+	silent := listen(t, func(net.Conn) {})
+	o := conntest.NewOperator(t)
+	token, seed, err := natsconn.ReadCreds("", o.Creds(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator := run(t, operatorConfig(conntest.NewOperator(t)))
+	ca := natscontext.WithCA(files.CA)
+	for _, tt := range []struct {
+		name   string
+		c      nex.Connection
+		server string // of the context
+		opts   []natscontext.Option
+		want   string
+	}{
+		{"nobody", nex.Connection{}, "nats://127.0.0.1:1", nil, `no NATS server at nats://127.0.0.1:1: check the NATS context "c"`},
+		{"the field's server", nex.Connection{URL: "nats://127.0.0.1:1"}, plain, nil, "no NATS server at nats://127.0.0.1:1: check f.nats_url"},
+		{"silent", nex.Connection{}, silent, nil, "the NATS server at " + silent + ` does not answer within 300ms: check the NATS context "c"; if it wants TLS before its greeting, set tls_first in the NATS context "c"`},
+		{"no user", nex.Connection{}, password, nil, "the NATS server at " + password + ` wants credentials: give f.nats_user_jwt and f.nats_user_seed, or a user in the NATS context "c"`},
+		{"its JWT", nex.Connection{}, operator, []natscontext.Option{natscontext.WithUserJWT(token), natscontext.WithUserSeed(seed)}, "the NATS server at " + operator + ` refuses the user JWT: check the NATS context "c"`},
+		{"the field's JWT", nex.Connection{UserJWT: token, UserSeed: seed}, operator, nil, "the NATS server at " + operator + " refuses the user JWT: check f.nats_user_jwt and f.nats_user_seed"},
+		{"unknown authority", nex.Connection{}, secure, nil, "the certificate of the NATS server at " + secure + ` is of an authority that is not trusted here: name it as ca in the NATS context "c"`},
+		{"no TLS", nex.Connection{}, plain, []natscontext.Option{ca}, "the NATS server at " + plain + ` has no TLS: leave cert, ca and tls_first away in the NATS context "c", and use nats://`},
+		{"no TLS first", nex.Connection{}, secure, []natscontext.Option{ca, natscontext.WithTLSHandshakeFirst()}, "the NATS server at " + secure + ` does not begin with TLS: leave tls_first away in the NATS context "c"`},
+		{"TLS first not used", nex.Connection{}, first, []natscontext.Option{ca}, "the NATS server at " + first + ` does not answer within 300ms: check the NATS context "c"; if it wants TLS before its greeting, set tls_first in the NATS context "c"`},
+		{"no certificate", nex.Connection{}, verify, []natscontext.Option{ca}, "the NATS server at " + verify + ` wants a client certificate: give cert and key in the NATS context "c"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			save(t, "c", false, append(tt.opts, natscontext.WithServerURL(tt.server))...)
+			s := natsconn.Of("f", tt.c).WithContext("c")
+			s.Timeout = within
+			if strings.Contains(tt.want, "300ms") {
+				s.Timeout = 300 * time.Millisecond
+			}
+			fails(t, s, tt.want)
+		})
+	}
+}
+
+func TestJetStreamPlace(t *testing.T) {
+	contexts(t)
+	save(t, "domain", false, natscontext.WithJSDomain("hub"), natscontext.WithJSAPIPrefix("other.API"))
+	save(t, "prefix", false, natscontext.WithJSAPIPrefix("other.API."))
+	save(t, "domain's prefix", false, natscontext.WithJSAPIPrefix("$JS.hub.API"))
+	save(t, "usual prefix", false, natscontext.WithJSAPIPrefix("$JS.API"))
+	hub, own := natsconn.JetStreamPlace{Domain: "hub"}, natsconn.JetStreamPlace{}
+	for _, tt := range []struct {
+		s         natsconn.Settings
+		want      natsconn.JetStreamPlace
+		api, keys string
+	}{
+		{natsconn.Settings{NoContext: true}, own, "$JS.API.", "$KV."},
+		{natsconn.Settings{NoContext: true, JSDomain: "hub"}, hub, "$JS.hub.API.", "$JS.hub.API.$KV."},
+		{natsconn.Settings{Context: "domain"}, hub, "$JS.hub.API.", "$JS.hub.API.$KV."},
+		{natsconn.Settings{Context: "domain", JSDomain: "edge", User: "u"}, natsconn.JetStreamPlace{Domain: "edge"}, "$JS.edge.API.", "$JS.edge.API.$KV."},
+		{natsconn.Settings{Context: "prefix", JSDomain: "hub"}, hub, "$JS.hub.API.", "$JS.hub.API.$KV."},
+		{natsconn.Settings{Context: "prefix"}, natsconn.JetStreamPlace{APIPrefix: "other.API"}, "other.API.", "other.API.$KV."},
+		{natsconn.Settings{Context: "domain's prefix"}, hub, "$JS.hub.API.", "$JS.hub.API.$KV."},
+		{natsconn.Settings{Context: "usual prefix"}, own, "$JS.API.", "$KV."},
+		{natsconn.Of("f", nex.Connection{}).WithContext("domain"), hub, "$JS.hub.API.", "$JS.hub.API.$KV."},
+	} {
+		got, err := tt.s.JetStreamPlace()
+		if err != nil || got != tt.want || got.API() != tt.api || got.KeyValues() != tt.keys {
+			t.Errorf("of %+v: %+v with %s and %s, %v; want %+v with %s and %s", tt.s, got, got.API(), got.KeyValues(), err, tt.want, tt.api, tt.keys)
+		}
+	}
+	if _, err := (natsconn.Settings{Context: "missing"}).JetStreamPlace(); err == nil {
+		t.Error("a context that is missing is somewhere")
+	}
 }
 
 func TestJetStreamDomain(t *testing.T) {

@@ -60,11 +60,14 @@ func (s Settings) explainOption(c *natscontext.Context, err error) error {
 func text(err error) string { return strings.TrimPrefix(err.Error(), "nats: ") }
 
 func (s Settings) networkSentence(c *natscontext.Context, at string, err error) string {
-	server := s.name("--server")
+	server := s.server(c)
 	first, patience := "; if it wants TLS before its greeting, use --tlsfirst", ", or allow more with --timeout"
 	start := "start one with nex up, or name one with " + server
-	if s.field != "" { // which has no such settings
+	if s.field != "" { // which has no such settings, unless a context has
 		first, patience, start = "", "", "check "+server
+	}
+	if s.field != "" && s.Context != "" {
+		first = "; if it wants TLS before its greeting, set tls_first in " + s.origin("--tlsfirst", "", c)
 	}
 	var dns *net.DNSError
 	var timeout net.Error
@@ -92,7 +95,11 @@ func (s Settings) authSentence(c *natscontext.Context, at string, err error) str
 	case !isRefusal(err) && !errors.Is(err, nats.ErrNkeysNotSupported):
 		return ""
 	case who == "" && s.field != "":
-		return fmt.Sprintf("the NATS server at %s wants credentials: give %s and %s", at, s.name("--jwt"), s.name("--seed"))
+		change = s.name("--jwt") + " and " + s.name("--seed")
+		if s.Context != "" {
+			change += ", or a user in " + s.origin("--user", "", c)
+		}
+		return fmt.Sprintf("the NATS server at %s wants credentials: give %s", at, change)
 	case who == "":
 		return fmt.Sprintf("the NATS server at %s wants credentials: give --user and --password, --creds or --nkey, or a --context that has them", at)
 	case errors.Is(err, nats.ErrNkeysNotSupported):
@@ -145,7 +152,7 @@ func (s Settings) identity(c *natscontext.Context) (who, change string) {
 		return "the credentials in " + c.Creds(), s.origin("--creds", s.Creds, c)
 	case c.NKey() != "":
 		return "the nkey in " + c.NKey(), s.origin("--nkey", s.NKey, c)
-	case c.UserJWT() != "" && s.field != "":
+	case s.UserJWT != "" && s.field != "":
 		return "the user JWT", s.name("--jwt") + " and " + s.name("--seed")
 	case c.UserJWT() != "":
 		return "the user JWT", s.origin("--jwt and --seed", s.UserJWT, c)

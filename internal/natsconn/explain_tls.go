@@ -13,14 +13,19 @@ import (
 
 // tlsSentence is for what goes wrong with TLS; empty if it is something else.
 func (s Settings) tlsSentence(c *natscontext.Context, at string, err error) string {
-	server := s.name("--server")
+	server := s.server(c)
 	trust, leave := "name it with --tlsca", "leave --tlsfirst away"
 	plain := "use nats:// with " + server + ", and leave --tlscert, --tlsca and --tlsfirst away"
-	certificate := "give --tlscert and --tlskey"
-	if s.field != "" { // which has no such settings
+	certificate, check := "give --tlscert and --tlskey", "--tlscert, --tlskey and --tlsca"
+	switch origin := s.origin("--tlsca", "", c); {
+	case s.field != "" && s.Context != "":
+		trust, leave = "name it as ca in "+origin, "leave tls_first away in "+origin
+		plain = "leave cert, ca and tls_first away in " + origin + ", and use nats://"
+		certificate, check = "give cert and key in "+origin, origin
+	case s.field != "": // which has no such settings
 		trust, leave = "make the node's machine trust it", "check "+server
 		plain = "use nats:// with " + server
-		certificate = "name one with " + server + " that takes user JWTs alone"
+		certificate, check = "name one with "+server+" that takes user JWTs alone", server
 	}
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
@@ -42,10 +47,8 @@ func (s Settings) tlsSentence(c *natscontext.Context, at string, err error) stri
 	case endedByServer(err):
 		return fmt.Sprintf("the NATS server at %s refuses the client certificate %s: change %s",
 			at, c.Certificate(), s.origin("--tlscert and --tlskey", s.TLSCert, c))
-	case errors.Is(err, nats.ErrTLS) && s.field != "":
-		return fmt.Sprintf("TLS with the NATS server at %s fails (%s): check %s", at, text(err), server)
 	case errors.Is(err, nats.ErrTLS):
-		return fmt.Sprintf("TLS with the NATS server at %s fails (%s): check --tlscert, --tlskey and --tlsca", at, text(err))
+		return fmt.Sprintf("TLS with the NATS server at %s fails (%s): check %s", at, text(err), check)
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,17 +12,25 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/natsconn/conntest"
+	"github.com/nex-engine/nex/internal/natstest"
 )
 
 // What is wrong with servers is said in one sentence, wherever they are named, and without a word of theirs.
 func TestOneSentenceForServers(t *testing.T) {
 	t.Parallel()
+	const unescaped = "an @ comes after its host: if that is in a user, password or token, write / as %2F, ? as %3F, # as %23 and @ as %40 there"
 	for _, tt := range []struct{ list, want string }{
+		{"nats://s3cret/abc@localhost:4222", unescaped},
+		{"s3cret/abc@localhost", unescaped},
+		{"nats://u:123/4x@h", unescaped},
+		{"s3c?ret@h", unescaped},
+		{"nats://a, s3c#ret@h", unescaped},
 		{"", "it names no host"},
 		{"nats://", "it names no host"},
 		{"nats://u:s3cret@", "it names no host"},
@@ -49,7 +58,7 @@ func TestOneSentenceForServers(t *testing.T) {
 			t.Errorf("%q in a request: %v, want %v", tt.list, got, want)
 		}
 	}
-	for _, good := range []string{"h", "h:1", "nats://u:p@h", "tls://[::1]:65535", "ws://h/path, wss://h", "a,b , c"} {
+	for _, good := range []string{"h", "h:1", "nats://u:p@h", "tls://[::1]:65535", "ws://h/path, wss://h", "a,b , c", "nats://s3c%2Fr%3Fe%23t%40@h", "ws://h/%40"} {
 		if err := natsconn.CheckServers("--server", good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
@@ -61,11 +70,29 @@ func TestWithoutUser(t *testing.T) {
 	for list, want := range map[string]string{
 		"h":                       "nats://h",
 		"nats://u:s3cret@h:1":     "nats://h:1",
-		"nats://t0ken@h, ws://h/": "nats://h, ws://h/",
+		"nats://t0ken@h, ws://h/": "nats://h, ws://h",
 		"nats://u:s3c/ret@h,a":    "(malformed URL), nats://a",
+		"s3cret/1@h, wss://h/a?b": "(malformed URL), wss://h",
+		"t%2F0@[fe80::1%25x]:1":   "nats://[fe80::1%25x]:1",
 	} {
 		if got := natsconn.WithoutUser(list); got != want {
 			t.Errorf("WithoutUser(%q) = %q, want %q", list, got, want)
+		}
+	}
+}
+
+// A password may have commas in it, which the client shows as they are.
+func TestConnectedURL(t *testing.T) {
+	t.Parallel()
+	for _, password := range []string{"1,2", "pa,ss", "a/b?c#d@e", "p"} {
+		s := natstest.Run(t, func(o *server.Options) { o.JetStream, o.Username, o.Password = false, "u", password })
+		nc := connects(t, natsconn.Settings{Server: strings.Replace(s.ClientURL(), "//", "//u:"+url.QueryEscape(password)+"@", 1), NoContext: true})
+		if got := natsconn.ConnectedURL(nc); got != s.ClientURL() {
+			t.Errorf("with password %q at %q, want %s", password, got, s.ClientURL())
+		}
+		nc.Close()
+		if got := natsconn.ConnectedURL(nc); got != "" {
+			t.Errorf("closed at %q", got)
 		}
 	}
 }

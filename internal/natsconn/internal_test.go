@@ -1,6 +1,7 @@
 package natsconn
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,13 +27,16 @@ func TestReconnectDelay(t *testing.T) {
 }
 
 func FuzzParseServer(f *testing.F) {
-	for _, s := range []string{"nats://127.0.0.1:4222", "localhost", "u:p@h", "tls://[::1]:1", "wss://h/path", "://", "nats://%zz", ""} {
+	for _, s := range []string{"nats://127.0.0.1:4222", "localhost", "u:p@h", "tls://[::1]:1", "wss://h/path", "://", "nats://%zz", "", "t/x@h", "u:1/2@h", "t?x@h", "t#x@h"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, err := ParseServer(raw)
 		if (u == nil) == (err == nil) {
 			t.Fatalf("parse = %v, %v", u, err)
+		}
+		if u != nil && u.User == nil && strings.Contains(raw, "@") {
+			t.Fatalf("took a part of a user, password or token for the host of %q", raw)
 		}
 		if u != nil && u.Hostname() == "" {
 			t.Fatalf("accepted %q without a host", raw)

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/nats-io/jsm.go/natscontext"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // URL is where Connect connects to, without passwords.
@@ -19,23 +17,6 @@ func (s Settings) URL() (string, error) {
 		return "", err
 	}
 	return WithoutUser(c.ServerURL()), nil
-}
-
-// JetStream returns the JetStream of a connection that these settings made: its domain and API
-// prefix may come from them.
-func (s Settings) JetStream(nc *nats.Conn) (jetstream.JetStream, error) {
-	c, err := s.resolve()
-	if err != nil {
-		return nil, err
-	}
-	timeout := jetstream.WithDefaultTimeout(s.timeout())
-	switch {
-	case c.JSDomain() != "":
-		return jetstream.NewWithDomain(nc, c.JSDomain(), timeout)
-	case c.JSAPIPrefix() != "":
-		return jetstream.NewWithAPIPrefix(nc, c.JSAPIPrefix(), timeout)
-	}
-	return jetstream.New(nc, timeout)
 }
 
 // resolve joins the settings with the context that is named or selected.

@@ -51,6 +51,10 @@ func ParseServer(raw string) (*url.URL, error) {
 			return nil, errors.New("its port is none from 1 to 65535")
 		}
 	}
+	if strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {
+		// What has been taken for the host is a part of it.
+		return nil, errors.New("an @ comes after its host: if that is in a user, password or token, write / as %2F, ? as %3F, # as %23 and @ as %40 there")
+	}
 	switch u.Scheme {
 	case "nats", "tls", "ws", "wss":
 		return u, nil
@@ -69,25 +73,28 @@ func reason(err error) string {
 	return text
 }
 
-// WithoutUser is what is said of servers: without user, password and token. What is no URL is not repeated.
+// WithoutUser is what is said of servers: scheme, host and port of each. What is no URL is not repeated.
 func WithoutUser(list string) string {
 	servers := splitServers(list)
 	for i, server := range servers {
-		u, err := ParseServer(server)
-		if err != nil {
-			servers[i] = "(malformed URL)"
-			continue
-		}
-		u.User = nil
-		servers[i] = u.String()
+		servers[i] = oneWithoutUser(server)
 	}
 	return strings.Join(servers, ", ")
+}
+
+// oneWithoutUser is what is said of one server.
+func oneWithoutUser(server string) string {
+	u, err := ParseServer(server)
+	if err != nil {
+		return "(malformed URL)"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
 }
 
 // ConnectedURL is the server that a connection has, without user, password and token; empty if it has none.
 func ConnectedURL(nc *nats.Conn) string {
 	if at := nc.ConnectedUrl(); at != "" {
-		return WithoutUser(at)
+		return oneWithoutUser(at) // one, in which the commas are those of a password
 	}
 	return ""
 }

@@ -34,9 +34,10 @@ const (
 type functions struct {
 	node *node
 	// triggers is for functions whose requests bring no connection; host is their connection for host
-	// services.
+	// services, and place is where that has JetStream.
 	triggers *trigger.Services
 	host     *nats.Conn
+	place    natsconn.JetStreamPlace
 	services *hostservice.Services
 	compiled *compiled.Cache
 }
@@ -54,6 +55,9 @@ func (n *node) openFunctions(ctx context.Context) (*functions, error) {
 		return nil, err
 	}
 	f := &functions{node: n, triggers: trigger.NewServices(conn), host: conn, compiled: cache}
+	if n.cfg.Workload == nil {
+		f.place = n.cfg.JetStream
+	}
 	s := n.cfg.Settings.HostServices
 	if settings, own := s.Connection(); own {
 		own, err := f.connect(ctx, "host services", settings)
@@ -62,6 +66,9 @@ func (n *node) openFunctions(ctx context.Context) (*functions, error) {
 		}
 		n.onClose(own.Close)
 		f.host = own
+		if f.place, err = settings.JetStreamPlace(); err != nil {
+			return nil, err
+		}
 	}
 	services, err := hostservice.Open(hostservice.Config{
 		Services: s.Services, DenySubjects: n.cfg.Settings.DenyTriggerSubjects, Logger: n.log,
@@ -101,8 +108,9 @@ func (f *functions) Open(ctx context.Context, spec workload.Spec) (_ workload.Fu
 		b.own = append(b.own, nc)
 		services = trigger.NewServices(nc)
 	}
-	host := f.host
+	host, place := f.host, f.place
 	if spec.HostServices != nil {
+		place = natsconn.JetStreamPlace{}
 		if host, err = f.connect(ctx, "the host services of "+spec.Name, natsconn.Of(nex.FieldHostServices, *spec.HostServices)); err != nil {
 			return nil, err
 		}
@@ -117,7 +125,7 @@ func (f *functions) Open(ctx context.Context, spec workload.Spec) (_ workload.Fu
 		Publisher: f.node.publisher, Logger: f.node.log,
 	})
 	b.desk, err = f.services.Desk(hostservice.DeskConfig{
-		NATS: host, Namespace: spec.Namespace, Workload: spec.Name, ID: spec.ID, MaxConcurrency: settings.MaxHostRequests,
+		NATS: host, JetStream: place, Namespace: spec.Namespace, Workload: spec.Name, ID: spec.ID, MaxConcurrency: settings.MaxHostRequests,
 	})
 	return b, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/control"
 	"github.com/nex-engine/nex/internal/image"
+	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/pool"
 	"github.com/nex-engine/nex/internal/sandbox"
 	"github.com/nex-engine/nex/internal/state"
@@ -29,6 +30,9 @@ type Config struct {
 	DataDir string
 	// Control is the connection for the control API; the caller closes it after Run.
 	Control *nats.Conn
+	// JetStream is where host services have their buckets on the control connection, if they use that; the zero value
+	// is the connection's own.
+	JetStream natsconn.JetStreamPlace
 	// Workload is the connection that workloads' artifacts may also lie behind; nil if it is the
 	// control connection.
 	Workload *nats.Conn

@@ -23,34 +23,42 @@ func HostServices(ctx context.Context, c config.HostServices) (checklist.Group, 
 		url = "" // connecting fails for the same reason, and says so
 	}
 	server := checklist.Item{Name: "nats", Path: url, Description: "NATS server of host services"}
-	nc, err := settings.Connect(ctx)
-	if err != nil {
+	failed := func(err error) (checklist.Group, bool) {
 		g := checklist.NewGroup("NATS for host services", url)
 		g.Add(server.Missing(err.Error()))
 		return g, true
 	}
-	defer nc.Close()
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	server.Path = natsconn.ConnectedURL(nc)
-	g := checklist.NewGroup("NATS for host services", server.Path)
-	g.Add(server.Found(), version(nc))
-	inbox, all := inboxOf(nc)
-	g.Add(subscribing(inbox, all, "to get answers").optional("inbox").try(ctx, nc))
-	for _, p := range hostPermissions(c.Services) {
-		g.Add(p.try(ctx, nc))
+	place, err := settings.JetStreamPlace()
+	if err != nil {
+		return failed(err)
 	}
+	nc, err := settings.Connect(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	defer nc.Close()
+	url = natsconn.ConnectedURL(nc)
+	server.Path = url
+	inbox, all := inboxOf(nc)
+	asking := subscribing(inbox, all, "to get answers").optional("inbox")
+	found, err := tryAll(ctx, nc, append([]permission{asking}, hostPermissions(place, c.Services)...))
+	if err != nil {
+		return failed(err)
+	}
+	g := checklist.NewGroup("NATS for host services", url)
+	g.Add(server.Found(), version(nc))
+	g.Add(found[0]...)
 	return g, true
 }
 
-// hostPermissions are what the services need that have buckets.
-func hostPermissions(s config.Services) []permission {
+// hostPermissions are what the services need that have buckets, of the JetStream that is there.
+func hostPermissions(place natsconn.JetStreamPlace, s config.Services) []permission {
 	var all []permission
-	api := map[string]bool{} // once, for both
+	api, seen := place.API(), map[string]bool{} // once, for both
 	for _, one := range []struct {
-		name, stream, subjects string
-		service                config.Service[config.BucketConfig]
-	}{{"kv", "KV_", "$KV.", s.KV}, {"objectstore", "OBJ_", "$O.", s.ObjectStore}} {
+		name, stream, subjects, written string
+		service                         config.Service[config.BucketConfig]
+	}{{"kv", "KV_", "$KV.", place.KeyValues(), s.KV}, {"objectstore", "OBJ_", "$O.", "$O.", s.ObjectStore}} {
 		name, err := bucket.Name(one.service.Config.BucketName, "default", "preflight")
 		if !one.service.Enabled || err != nil { // which the check of the configuration says
 			continue
@@ -67,14 +75,17 @@ func hostPermissions(s config.Services) []permission {
 			{"CONSUMER.MSG.NEXT." + stream + ".preflight", "CONSUMER.MSG.NEXT.>"},
 			{"CONSUMER.DELETE." + stream + ".preflight", "CONSUMER.DELETE.>"},
 		} {
-			if !api[call.allow] && (one.service.Config.JITProvision || call.allow != "STREAM.CREATE.*") {
-				api[call.allow] = true
-				p := publishing("$JS.API."+call.tried, "$JS.API."+call.allow, "for kv and objectstore").optional("buckets")
+			if !seen[call.allow] && (one.service.Config.JITProvision || call.allow != "STREAM.CREATE.*") {
+				seen[call.allow] = true
+				p := publishing(api+call.tried, api+call.allow, "for kv and objectstore").optional("buckets").in(place)
 				p.body = noRequest
 				all = append(all, p)
 			}
 		}
-		p := publishing(one.subjects+name+".preflight", one.subjects+">", "to write into "+one.name).optional(one.name)
+		p := publishing(one.written+name+".preflight", one.written+">", "to write into "+one.name).optional(one.name)
+		if one.written != one.subjects {
+			p = p.in(place)
+		}
 		p.header = nats.Header{nats.ExpectedStreamHdr: {"preflight"}} // so that no stream takes it
 		all = append(all, p)
 	}

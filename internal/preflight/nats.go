@@ -5,18 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/nex-engine/nex/internal/config"
 	"github.com/nex-engine/nex/internal/natsconn"
 	"github.com/nex-engine/nex/internal/natsconn/jserror"
 	"github.com/nex-engine/nex/internal/preflight/checklist"
 )
-
-// answerTimeout bounds the wait for the answers of a server that has let the connection in.
-const answerTimeout = 5 * time.Second
 
 // NATS is how the node connects.
 type NATS struct {
@@ -30,10 +27,12 @@ type NATS struct {
 	Bucket string
 	// OwnServer says that the node itself starts a server, so that none need be there before.
 	OwnServer bool
+	// Services are the host services that use this connection; nil if they have one of their own, or are not known.
+	Services *config.Services
 }
 
-// Check connects, and tries what a node with this id does there: each subject that it must be allowed to use, and
-// JetStream. Nobody notices.
+// Check connects, and tries what a node with this id does there: each subject that it must be allowed to use, what
+// its host services should, and JetStream. Nobody notices. Each wait for the server is as long as connecting may take.
 func (n NATS) Check(ctx context.Context, node string) checklist.Group {
 	server := checklist.Item{Name: "nats", Path: n.URL, Description: "NATS server", Optional: n.OwnServer}
 	nc, err := n.Connect(ctx)
@@ -47,19 +46,34 @@ func (n NATS) Check(ctx context.Context, node string) checklist.Group {
 		return g
 	}
 	defer nc.Close()
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
 	server.Path = natsconn.ConnectedURL(nc)
 	g := checklist.NewGroup("NATS", server.Path)
+	js, failed := n.JetStream(nc)
+	var artifacts, services []permission
+	if failed == nil {
+		place := placeOf(js.Options())
+		artifacts = artifactPermissions(place, n.Bucket)
+		if n.Services != nil {
+			services = hostPermissions(place, *n.Services)
+		}
+	}
+	found, err := tryAll(ctx, nc, controlPermissions(node), inboxPermissions(nc), artifacts, services)
+	if err != nil {
+		g.Add(server.Missing(err.Error() + ", or give it longer with --timeout"))
+		return g
+	}
 	g.Add(server.Found(), version(nc))
-	for _, p := range controlPermissions(node) {
-		g.Add(p.try(ctx, nc))
+	asks, answers := found[1][0], found[1][1]
+	g.Add(found[0]...)
+	g.Add(asks, answering(ctx, nc, answers, asks.OK))
+	switch {
+	case failed != nil:
+		g.Add(jetStream.Missing(withoutPrefix(failed)))
+	case asks.OK && found[2][0].OK: // else no answer about JetStream could get through
+		g.Add(n.lookForJetStream(ctx, nc, js))
 	}
-	answers := inboxes(ctx, nc)
-	g.Add(answers...)
-	if answers[0].OK { // else no answer about JetStream could get through either
-		g.Add(n.artifacts(ctx, nc)...)
-	}
+	g.Add(found[2]...)
+	g.Add(found[3]...)
 	return g
 }
 
@@ -69,49 +83,33 @@ func version(nc *nats.Conn) checklist.Item {
 	return item.Unless(natsconn.CheckJetStream(nc))
 }
 
-// artifacts looks for JetStream, and for what it takes to fetch artifacts from there. To look for the bucket is
-// what a node does first, and whether it is there does not matter.
-func (n NATS) artifacts(ctx context.Context, nc *nats.Conn) []checklist.Item {
-	item := checklist.Item{
-		Name: "jetstream", Path: "JetStream", Description: "object stores, from which nodes take what nex devrun uploads", Optional: true,
+// placeOf is where a client finds JetStream.
+func placeOf(o jetstream.JetStreamOptions) natsconn.JetStreamPlace {
+	prefix := strings.TrimSuffix(o.APIPrefix, ".")
+	if o.Domain != "" || prefix+"." == jetstream.DefaultAPIPrefix {
+		prefix = ""
 	}
-	js, err := n.JetStream(nc)
-	if err != nil {
-		return []checklist.Item{item.Missing(withoutPrefix(err))}
-	}
-	api := apiPrefix(js.Options())
-	look := publishing(api+"STREAM.INFO.OBJ_"+n.Bucket, api+"STREAM.INFO.OBJ_"+n.Bucket, "to fetch what nex devrun uploads").optional("artifacts")
-	items := []checklist.Item{look.try(ctx, nc)}
-	if items[0].OK {
-		items = append([]checklist.Item{lookForJetStream(ctx, js, n.Bucket, item)}, items...)
-	}
-	for _, p := range artifactPermissions(api, n.Bucket) {
-		items = append(items, p.try(ctx, nc))
-	}
-	return items
+	return natsconn.JetStreamPlace{Domain: o.Domain, APIPrefix: prefix}
 }
 
-// apiPrefix begins the subjects of JetStream.
-func apiPrefix(o jetstream.JetStreamOptions) string {
-	switch {
-	case o.Domain != "":
-		return "$JS." + o.Domain + ".API."
-	case o.APIPrefix != "":
-		return strings.TrimSuffix(o.APIPrefix, ".") + "."
-	}
-	return jetstream.DefaultAPIPrefix
+var jetStream = checklist.Item{
+	Name: "jetstream", Path: "JetStream", Description: "object stores, from which nodes take what nex devrun uploads", Optional: true,
 }
 
-func lookForJetStream(ctx context.Context, js jetstream.JetStream, bucket string, item checklist.Item) checklist.Item {
-	_, err := js.Stream(ctx, "OBJ_"+bucket)
+// lookForJetStream looks for the bucket, as a node does first to fetch an artifact. Whether it is there does not
+// matter.
+func (n NATS) lookForJetStream(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) checklist.Item {
+	ctx, cancel := bounded(ctx, nc)
+	defer cancel()
+	_, err := js.Stream(ctx, "OBJ_"+n.Bucket)
 	const or = ", or deploy only what lies elsewhere"
 	switch {
 	case err == nil, errors.Is(err, jetstream.ErrStreamNotFound):
-		return item.Found()
+		return jetStream.Found()
 	case jserror.Explain(err) != "":
-		return item.Missing(jserror.Explain(err) + or)
+		return jetStream.Missing(jserror.Explain(err) + or)
 	}
-	return item.Missing(fmt.Sprintf("it gives no information (%s): check the NATS server", withoutPrefix(err)) + or)
+	return jetStream.Missing(fmt.Sprintf("it gives no information (%s): check the NATS server", withoutPrefix(err)) + or)
 }
 
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "nats: ") }

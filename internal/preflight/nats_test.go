@@ -34,10 +34,15 @@ func allowing(publish, subscribe []string) func(*server.Options) {
 	}
 }
 
-func connectTo(url string) preflight.NATS {
-	settings := natsconn.Settings{Server: url, User: user, Password: password, NoContext: true}
+func connectTo(url string) preflight.NATS { return connectWith(settingsFor(url)) }
+
+func settingsFor(url string) natsconn.Settings {
+	return natsconn.Settings{Server: url, User: user, Password: password, NoContext: true}
+}
+
+func connectWith(settings natsconn.Settings) preflight.NATS {
 	return preflight.NATS{
-		URL: url, Bucket: "FILES",
+		URL: settings.Server, Bucket: "FILES",
 		Connect:   func(ctx context.Context) (*nats.Conn, error) { return settings.Connect(ctx) },
 		JetStream: func(nc *nats.Conn) (jetstream.JetStream, error) { return settings.JetStream(nc) },
 	}

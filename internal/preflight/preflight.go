@@ -46,6 +46,9 @@ func Run(ctx context.Context, c Config) ([]checklist.Group, []Offer) {
 	settings.NoSandbox = settings.NoSandbox || c.NoSandbox
 	nats := c.NATS
 	nats.OwnServer = settings.PublicNATSServer != nil
+	if _, own := settings.HostServices.Connection(); !own {
+		nats.Services = &settings.HostServices.Services
+	}
 	groups = append(groups, nats.Check(ctx, id))
 	if group, own := HostServices(ctx, settings.HostServices); own {
 		if nats.OwnServer { // which may be where they connect to
