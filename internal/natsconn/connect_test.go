@@ -222,6 +222,14 @@ func TestNotANATSServer(t *testing.T) {
 	}
 }
 
+// A port for other clients has no WebSockets.
+func TestNoWebSocket(t *testing.T) {
+	t.Parallel()
+	at := strings.TrimPrefix(listen(t, func(c net.Conn) { _, _ = c.Write([]byte("INFO {\"server_id\":\"N\"}\r\n")) }), "nats://")
+	fails(t, natsconn.Settings{Server: "ws://" + at}, "what listens at ws://"+at+" has no WebSockets: give the port that has with --server, or use nats://")
+	fails(t, natsconn.Settings{Server: "wss://" + at}, "what listens at wss://"+at+" has no TLS: use ws:// with --server if it has WebSockets, or nats://")
+}
+
 // listen hands connections to serve until the end of the test.
 func listen(t *testing.T, serve func(net.Conn)) (url string) {
 	t.Helper()

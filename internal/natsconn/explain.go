@@ -33,7 +33,10 @@ func (s Settings) explain(ctx context.Context, c *natscontext.Context, err, dial
 	if dialErr != nil && (errors.Is(err, nats.ErrNoServers) || errors.Is(err, context.DeadlineExceeded)) {
 		err = fmt.Errorf("%w: %w", err, dialErr)
 	}
-	text := s.tlsSentence(c, at, err)
+	text := s.webSocketSentence(c, at, err)
+	if text == "" {
+		text = s.tlsSentence(c, at, err)
+	}
 	if text == "" {
 		text = s.authSentence(c, at, err)
 	}

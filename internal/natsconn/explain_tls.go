@@ -11,6 +11,19 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// webSocketSentence is for what is asked for WebSockets and has none; empty if it is something else.
+func (s Settings) webSocketSentence(c *natscontext.Context, at string, err error) string {
+	var header tls.RecordHeaderError
+	scheme, _, _ := strings.Cut(at, "://")
+	switch {
+	case scheme == "wss" && errors.As(err, &header):
+		return fmt.Sprintf("what listens at %s has no TLS: use ws:// with %s if it has WebSockets, or nats://", at, s.server(c))
+	case (scheme == "ws" || scheme == "wss") && strings.Contains(err.Error(), "malformed HTTP"):
+		return fmt.Sprintf("what listens at %s has no WebSockets: give the port that has with %s, or use nats://", at, s.server(c))
+	}
+	return ""
+}
+
 // tlsSentence is for what goes wrong with TLS; empty if it is something else.
 func (s Settings) tlsSentence(c *natscontext.Context, at string, err error) string {
 	server := s.server(c)
