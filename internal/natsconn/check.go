@@ -17,6 +17,10 @@ func (s Settings) check(c *natscontext.Context) error {
 	if (c.Certificate() == "") != (c.Key() == "") {
 		return fmt.Errorf("%s and %s go together: give both", s.origin("--tlscert", s.TLSCert, c), s.origin("--tlskey", s.TLSKey, c))
 	}
+	if p := c.InboxPrefix(); p != "" && !isSubject(p) {
+		return fmt.Errorf("%s has %q, which no subject can begin with: give words with dots between, such as _INBOX_me",
+			s.origin("--inbox-prefix", s.InboxPrefix, c), p)
+	}
 	for _, f := range []struct {
 		what, flag, given, path string
 		usable                  func(content []byte) error
@@ -40,6 +44,16 @@ func (s Settings) check(c *natscontext.Context) error {
 		}
 	}
 	return nil
+}
+
+// isSubject reports whether something can be a subject, without wildcards.
+func isSubject(s string) bool {
+	for token := range strings.SplitSeq(s, ".") {
+		if token == "" || strings.ContainsAny(token, "*> \t\r\n") {
+			return false
+		}
+	}
+	return true
 }
 
 func usableCreds(content []byte) error {

@@ -222,6 +222,14 @@ func TestNotANATSServer(t *testing.T) {
 	}
 }
 
+func TestInboxPrefix(t *testing.T) {
+	t.Parallel()
+	for _, p := range []string{"a b", "a.>", "*", "a.", ".a", "a..b"} {
+		fails(t, natsconn.Settings{Server: "127.0.0.1:1", InboxPrefix: p},
+			fmt.Sprintf("--inbox-prefix has %q, which no subject can begin with: give words with dots between, such as _INBOX_me", p))
+	}
+}
+
 // A port for other clients has no WebSockets.
 func TestNoWebSocket(t *testing.T) {
 	t.Parallel()
