@@ -26,9 +26,9 @@ func TestCluster(t *testing.T) {
 	first.talks("talk")
 	across(first, third, "across")
 	acrossInGo(second, third, "exchange")
-	m.talksInJavaScript("ws://127.0.0.3:8080", webUser{})
+	m.talksInJavaScript("ws://127.0.0.3:8080", appUser)
 	nextest.Await(t, "the control account spans the cluster", func() bool {
-		all := first.ok("nex", "--data-dir", "n1", "node", "ls")
+		all := first.with("NATS_USER=", "NATS_PASSWORD=").ok("nex", "--data-dir", "n1", "node", "ls")
 		for _, p := range m.members {
 			if !strings.Contains(all, p.Ready.NodeID) {
 				return false
@@ -36,6 +36,17 @@ func TestCluster(t *testing.T) {
 		}
 		return !strings.Contains(all, node.Ready.NodeID) // it is in another account
 	})
+}
+
+// TestStrangers refuses those who are no users at each of the servers, and lets those who only use what is deployed do
+// no more.
+func TestStrangers(t *testing.T) {
+	m := newCluster(t)
+	for number := range meshURLs {
+		tt := m.at(number + 1)
+		tt.with("NATS_USER=", "NATS_PASSWORD=").refused("wants credentials")
+		tt.with("NATS_USER="+appUser.User, "NATS_PASSWORD="+appUser.Pass).onlyUses()
+	}
 }
 
 // TestInterestOnly looks at the servers' own counters: what nobody wants elsewhere stays where it is, and what

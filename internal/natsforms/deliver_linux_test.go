@@ -51,7 +51,7 @@ func TestMillion(t *testing.T) {
 	m := newMesh(t, programs, "cluster.conf", "cluster-n1.sh", "cluster-n2.sh", "cluster-n3.sh")
 	maker := m.at(1)
 	maker.run("streams.sh")
-	maker.ok("nats", "consumer", "add", "EVENTS", "deliver", "--pull", "--ack", "all", "--deliver", "all", "--max-pending", "100000", "--defaults")
+	maker.ok("nats", "consumer", "add", "EVENTS", "deliver", "--pull", "--ack", "explicit", "--deliver", "all", "--max-pending", "100000", "--defaults")
 	js, err := jetstream.New(maker.connect())
 	must(t, err)
 	events, err := js.Stream(t.Context(), "EVENTS")

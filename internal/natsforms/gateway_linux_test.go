@@ -46,6 +46,10 @@ func TestSuperCluster(t *testing.T) {
 	east, west := f.terminal(), f.terminal()
 	east.run("gateway-east.sh")
 	west.run("gateway-west.sh")
+	for _, tt := range []*terminal{east, west} {
+		tt.with("NATS_USER=", "NATS_PASSWORD=").refused("wants credentials")
+		tt.with("NATS_USER="+appUser.User, "NATS_PASSWORD="+appUser.Pass).onlyUses()
+	}
 
 	node := east.joins()
 	west.finds(node)
@@ -55,7 +59,7 @@ func TestSuperCluster(t *testing.T) {
 	east.talks("talk")
 	across(east, west, "there")
 	across(west, east, "back")
-	f.talksInJavaScript("ws://127.0.0.5:8080", webUser{})
+	f.talksInJavaScript("ws://127.0.0.5:8080", appUser)
 	f.ownClusterFirst(east, west)
 	f.placed(east, west)
 	f.interestAcross(east, west)

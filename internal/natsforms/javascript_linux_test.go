@@ -25,6 +25,9 @@ type webUser struct {
 	Pass string `json:"pass,omitempty"`
 }
 
+// appUser is the user for programs in the configurations of several servers.
+var appUser = webUser{User: "app", Pass: "change-me-too"}
+
 // proof is what came of a task.
 type proof struct {
 	Error    string            `json:"error"` // why the good one did not succeed

@@ -60,21 +60,30 @@ func TestPartitions(t *testing.T) {
 	third.finds(node)
 	third.calls(node, "app")
 	first.talks("talk")
-	m.talksInJavaScript("ws://127.0.0.2:8080", webUser{})
+	m.talksInJavaScript("ws://127.0.0.2:8080", appUser)
 	third.deploysFunction(node, "orders.*.1", "--name=second")
 	byPartition(t, third.connect(), found)
 }
 
-// byPartition asks with a key of each partition: the function that is on the second one answers its keys alone.
+// byPartition asks with each key: the function that is on the second partition answers its keys, and no others. Those
+// it is asked with before its own, and their answers are looked for after them.
 func byPartition(t *testing.T, nc *nats.Conn, found map[string]int) {
 	t.Helper()
 	inbox, err := nc.SubscribeSync(nats.NewInbox())
 	must(t, err)
+	others, err := nc.SubscribeSync(nats.NewInbox())
+	must(t, err)
+	var own []string
 	for subject := range found {
 		key, partition, _ := strings.Cut(strings.TrimPrefix(subject, "orders."), ".")
-		if partition != "1" {
+		if partition == "1" {
+			own = append(own, subject)
 			continue
 		}
+		must(t, nc.PublishRequest("orders."+key, others.Subject, nil))
+	}
+	for _, subject := range own {
+		key, _, _ := strings.Cut(strings.TrimPrefix(subject, "orders."), ".")
 		nextest.Await(t, "the function answers "+key, func() bool {
 			if nc.PublishRequest("orders."+key, inbox.Subject, nil) != nil {
 				return false
@@ -89,5 +98,18 @@ func byPartition(t *testing.T, nc *nats.Conn, found map[string]int) {
 				}
 			}
 		})
+	}
+	// Each of the others is answered by its stream, which acknowledges it, and by nobody else.
+	for left := len(found) - len(own); left > 0; {
+		m, err := others.NextMsg(nextest.Patience)
+		must(t, err)
+		if strings.HasPrefix(string(m.Data), "hello from ") {
+			t.Errorf("the function of another partition says %s", m.Data)
+		} else {
+			left--
+		}
+	}
+	if n, _, err := others.Pending(); n > 0 || err != nil {
+		t.Errorf("there are %d more answers of other partitions (%v)", n, err)
 	}
 }

@@ -92,21 +92,21 @@ func TestPermissions(t *testing.T) {
 	f.write("permissions.conf", "permissions.json", "hello.js")
 	o, log := f.serve("permissions.conf")
 	at := f.terminal()
+	at.run("permissions-contexts.sh")
 	node := at.start("permissions-node.sh")
 	at.run("permissions-env.sh")
-	at.session(node, func(user string) []string {
-		return []string{"NATS_USER=" + user, "NATS_PASSWORD=" + passwordOf(t, o, user)}
-	})
+	at.session(node, "NATS_USER=app", "NATS_PASSWORD="+passwordOf(t, o, "app"))
 	if got := log.refusals(); len(got) > 0 {
 		t.Errorf("the server refuses %q", got)
 	}
 	for _, u := range o.Users {
 		p := u.Permissions
-		log.uses(t, u.Username, "pub", p.Publish.Allow, p.Response != nil)
-		log.uses(t, u.Username, "sub", p.Subscribe.Allow, false)
+		log.uses(t, u.Username, "pub", p.Publish.Allow)
+		log.uses(t, u.Username, "sub", p.Subscribe.Allow)
 	}
+	at.preflights("permissions.json")
 	at.stranger(node)
-	at.with("NATS_USER=node", "NATS_PASSWORD="+passwordOf(t, o, "node")).preflights("permissions.json")
+	at.keepsApart(o.Users)
 }
 
 // Users of nsc have the same permissions, and the same session works.
@@ -124,18 +124,19 @@ func TestPermissionsOfJWTs(t *testing.T) {
 		must(t, err)
 		sameSubjects(t, u.Username+" publish", claims.Pub.Allow, u.Permissions.Publish.Allow)
 		sameSubjects(t, u.Username+" subscribe", claims.Sub.Allow, u.Permissions.Subscribe.Allow)
-		if have, want := claims.Resp, u.Permissions.Response; (have == nil) != (want == nil) || want != nil && have.MaxMsgs != want.MaxMsgs {
-			t.Errorf("%s: responses %+v, want %+v", u.Username, have, want)
+		if have, want := claims.Resp, u.Permissions.Response; have != nil || want != nil {
+			t.Errorf("%s: responses %+v and %+v, want none", u.Username, have, want)
 		}
 	}
 	_, log := f.serve("permissions-nsc.conf")
 	node := at.start("permissions-nsc-node.sh")
 	at.run("permissions-nsc-env.sh")
-	at.session(node, func(user string) []string { return []string{"NATS_CREDS=" + user + ".creds"} })
+	at.session(node, "NATS_CREDS="+f.path("app.creds"))
 	if got := log.refusals(); len(got) > 0 {
 		t.Errorf("the server refuses %q", got)
 	}
-	at.with("NATS_CREDS=node.creds").preflights("permissions-nsc.json")
+	at.preflights("permissions-nsc.json")
+	at.keepsApart(want.Users)
 }
 
 func passwordOf(t *testing.T, o *server.Options, user string) string {
@@ -155,23 +156,19 @@ func sameSubjects(t *testing.T, what string, have, want []string) {
 	}
 }
 
-// session is what the users of the document do; as says what the terminal of one has besides. The terminal is the
-// deployer's.
-func (tt *terminal) session(node *nextest.Process, as func(user string) []string) {
+// as is the terminal of a user who has a context of that name.
+func (tt *terminal) as(user string) *terminal { return tt.with("NATS_CONTEXT=" + user) }
+
+// session is what the users of the document do. A service gets the given variables, which are credentials of app. The
+// terminal is the deployer's.
+func (tt *terminal) session(node *nextest.Process, credentials ...string) {
 	tt.t.Helper()
 	id := node.Ready.NodeID
-	viewer, app := tt.with(as("viewer")...), tt.with(as("app")...)
+	viewer, app := tt.as("viewer"), tt.as("app")
 	events, logs := viewer.aside("nex", "events"), viewer.aside("nex", "logs")
 
-	service := []string{"devrun", filepath.Join(binDir, "formservice"), "SUBJECT=shop.service", "NATS_URL=" + tt.env["NATS_URL"]}
-	for _, v := range as("app") {
-		name, value, _ := strings.Cut(v, "=")
-		if exists(tt.path(value)) {
-			value = tt.path(value)
-		}
-		service = append(service, name+"="+value)
-	}
-	tt.onNode(node, tt.ok("nex", service...))
+	service := []string{"devrun", filepath.Join(binDir, "formservice"), "SUBJECT=shop.service", "NATS_URL=nats://localhost:4222"}
+	tt.onNode(node, tt.ok("nex", append(service, credentials...)...))
 	app.answers("shop.service", "the service has got hello")
 
 	tt.deploysFunction(node, "shop.function")
@@ -208,13 +205,14 @@ func (tt *terminal) session(node *nextest.Process, as func(user string) []string
 }
 
 // uses fails for each entry of a user's permissions that nothing was allowed by, or nothing that another does not
-// allow as well. Responses are for what no entry allows.
-func (l *tracer) uses(t *testing.T, user, verb string, allowed []string, responses bool) {
+// allow as well.
+func (l *tracer) uses(t *testing.T, user, verb string, allowed []string) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Asked for only if a bucket is changed while a function looks through it.
-	const rare = "$JS.API.CONSUMER.INFO.>"
+	// The first is asked for only if a bucket is changed while a function looks through it, the second only if a function
+	// gets an object larger than its bucket is by default.
+	rare := []string{"$JS.API.CONSUMER.INFO.>", "$JS.FC.>"}
 	needed := make(map[string]bool)
 	for subject := range l.used[user+" "+verb] {
 		var by []string
@@ -223,20 +221,14 @@ func (l *tracer) uses(t *testing.T, user, verb string, allowed []string, respons
 				by = append(by, entry)
 			}
 		}
-		switch len(by) {
-		case 0:
-			needed["responses"] = true
-		case 1:
+		if len(by) == 1 {
 			needed[by[0]] = true
 		}
 	}
 	for _, entry := range allowed {
-		if !needed[entry] && entry != rare {
+		if !needed[entry] && !slices.Contains(rare, entry) {
 			t.Errorf("user %s does not need %s %s", user, verb, entry)
 		}
-	}
-	if needed["responses"] != responses {
-		t.Errorf("user %s: responses are needed: %t, want %t", user, needed["responses"], responses)
 	}
 }
 
@@ -245,28 +237,46 @@ func (tt *terminal) stranger(node *nextest.Process) {
 	tt.t.Helper()
 	id := node.Ready.NodeID
 	for _, try := range []struct {
-		user, password string
-		args           []string
-		want           string
+		user string
+		args []string
+		want string
 	}{
-		{"viewer", "look", []string{"stop", "hellojs"}, "the connection may not use subject $NEX.STOP.default." + id},
-		{"viewer", "look", []string{"run", "nats://NEXCLIFILES/default/hellojs", id, "--type", "v8", "--trigger_subject=shop.x"}, "the connection may not use subject $NEX.PING." + id},
-		{"app", "shop", []string{"node", "ls"}, "the connection may not use subject $NEX.PING"},
-		{"app", "shop", []string{"events"}, "the connection may not use subject $NEX.events.default.*"},
-		{"host", "serve", []string{"node", "info", id}, "the connection may not use subject $NEX.INFO.default." + id},
-		{"deployer", "deploy", []string{"node", "info", id, "--namespace", "other"}, "the connection may not use subject $NEX.INFO.other." + id},
+		{"viewer", []string{"stop", "hellojs"}, "the connection may not use subject $NEX.STOP.default." + id},
+		{"viewer", []string{"run", "nats://NEXCLIFILES/default/hellojs", id, "--type", "v8", "--trigger_subject=shop.x"}, "the connection may not use subject $NEX.PING." + id},
+		{"app", []string{"node", "ls"}, "the connection may not use subject $NEX.PING"},
+		{"app", []string{"events"}, "the connection may not use subject $NEX.events.default.*"},
+		{"host", []string{"node", "info", id}, "the connection may not use subject $NEX.INFO.default." + id},
+		{"deployer", []string{"node", "info", id, "--namespace", "other"}, "the connection may not use subject $NEX.INFO.other." + id},
 	} {
-		who := tt.with("NATS_USER="+try.user, "NATS_PASSWORD="+try.password, "NATS_TIMEOUT=1s")
-		if log := who.fails("nex", try.args...); !strings.Contains(log, try.want) {
+		if log := tt.as(try.user).with("NATS_TIMEOUT=1s").fails("nex", try.args...); !strings.Contains(log, try.want) {
 			tt.t.Errorf("nex %s as %s: %s\nwant %s", strings.Join(try.args, " "), try.user, log, try.want)
 		}
+	}
+}
+
+// keepsApart shows that no user hears the answers that another one gets, and that a service cannot be made to repeat to
+// nodes, or to anybody but callers, what it is sent.
+func (tt *terminal) keepsApart(users []*server.User) {
+	tt.t.Helper()
+	for _, u := range users {
+		who := tt.as(u.Username)
+		who.unheard("_INBOX.>")
+		for _, other := range users {
+			if other != u {
+				who.unheard("_INBOX." + other.Username + ".>")
+			}
+		}
+	}
+	for _, reply := range []string{"$NEX.DEPLOY.default.node", "$NEX.LAMEDUCK.node", "$JS.API.STREAM.CREATE.X", "$KV.bucket.key", "_INBOX.node.x"} {
+		tt.as("app").repeatsNothing("shop.repeat", reply)
 	}
 }
 
 // preflights shows that a node's user lacks nothing that preflight could find.
 func (tt *terminal) preflights(config string) {
 	tt.t.Helper()
-	output, log, _ := tt.finish(tt.command("nex", "node", "preflight", "--check", "--json", "--no-sandbox", "--config", config))
+	node := tt.as("node")
+	output, log, _ := node.finish(node.command("nex", "node", "preflight", "--check", "--json", "--no-sandbox", "--config", config))
 	var groups []struct {
 		Title string
 		Items []struct {

@@ -40,30 +40,67 @@ func (tt *terminal) refused(why string) {
 }
 
 // onlyUses proves that whoever is at the terminal can neither deploy nor make streams, which could hear and repeat
-// what others do.
+// what others do, and that a service with these settings cannot be made to deploy.
 func (tt *terminal) onlyUses() {
 	tt.t.Helper()
 	for _, subject := range []string{"$NEX.PING", "$JS.API.INFO", "$KV.bucket.key", "$O.NEXCLIFILES.C.object"} {
 		tt.denied(subject)
+	}
+	tt.repeatsNothing("app.repeat", "$NEX.DEPLOY.default.node")
+}
+
+// repeatsNothing proves that a service with the settings of the terminal, which answers what it is sent, does not answer
+// on a subject that a caller with the same settings names.
+func (tt *terminal) repeatsNothing(service, reply string) {
+	tt.t.Helper()
+	denials, answered := make(chan error, 16), make(chan error, 1)
+	nc := tt.connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denials <- err }))
+	_, err := nc.Subscribe(service, func(m *nats.Msg) { answered <- errors.Join(m.Respond(m.Data), nc.Flush()) })
+	must(tt.t, err, nc.Flush(), tt.connect().PublishRequest(service, reply, []byte("{}")))
+	select {
+	case err := <-answered:
+		must(tt.t, err)
+	case <-time.After(nextest.Patience):
+		tt.t.Fatalf("%s was not called", service)
+	}
+	select {
+	case err := <-denials: // came before the flush was answered, but is handed over by another goroutine
+		if !strings.Contains(err.Error(), `Permissions Violation for Publish to "`+reply) {
+			tt.t.Errorf("%s: %v", service, err)
+		}
+	case <-time.After(nextest.Patience):
+		tt.t.Errorf("the server lets %s answer on %s", service, reply)
 	}
 }
 
 // denied proves that the server forbids whoever is at the terminal to publish and to subscribe on a subject.
 func (tt *terminal) denied(subject string) {
 	tt.t.Helper()
+	tt.unheard(subject)
+	tt.forbids("Publish", subject, func(nc *nats.Conn) error { return nc.Publish(subject, nil) })
+}
+
+// unheard proves that the server forbids whoever is at the terminal to subscribe to a subject.
+func (tt *terminal) unheard(subject string) {
+	tt.t.Helper()
+	tt.forbids("Subscription", subject, func(nc *nats.Conn) error {
+		_, err := nc.SubscribeSync(subject)
+		return err
+	})
+}
+
+func (tt *terminal) forbids(what, subject string, use func(nc *nats.Conn) error) {
+	tt.t.Helper()
 	denials := make(chan error, 16)
 	nc := tt.connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denials <- err }))
-	_, err := nc.SubscribeSync(subject)
-	must(tt.t, err, nc.Publish(subject, nil))
-	for _, what := range []string{"Subscription", "Publish"} {
-		select {
-		case err := <-denials:
-			if !strings.Contains(err.Error(), "Permissions Violation for "+what+` to "`+subject) {
-				tt.t.Errorf("%s: %v", subject, err)
-			}
-		case <-time.After(nextest.Patience):
-			tt.t.Fatalf("the server has not forbidden %s", subject)
+	must(tt.t, use(nc), nc.Flush())
+	select {
+	case err := <-denials:
+		if !strings.Contains(err.Error(), "Permissions Violation for "+what+` to "`+subject) {
+			tt.t.Errorf("%s: %v", subject, err)
 		}
+	case <-time.After(nextest.Patience):
+		tt.t.Fatalf("the server has not forbidden %s", subject)
 	}
 }
 

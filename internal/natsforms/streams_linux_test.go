@@ -39,7 +39,7 @@ func TestReplicas(t *testing.T) {
 	left := m.at(lost%len(m.members) + 1)
 	node := left.joins()
 	left.calls(node, "app")
-	m.talksInJavaScript(strings.Replace(strings.Replace(left.env["NATS_URL"], "nats:", "ws:", 1), ":4222", ":8080", 1), webUser{})
+	m.talksInJavaScript(strings.Replace(strings.Replace(left.env["NATS_URL"], "nats:", "ws:", 1), ":4222", ":8080", 1), appUser)
 	publish(t, left, "samples.a", "events.a")
 
 	m.kill(lost)

@@ -41,11 +41,11 @@ func (f *form) terminal() *terminal {
 func (tt *terminal) set(name, value string) { tt.env[name] = value }
 
 // run runs a block of commands, and returns what they print to standard output. What they export is there for the
-// commands that follow, and a variable that they unset is not.
+// commands that follow, and a variable that they unset is not. The secrets that they have made are their owner's alone.
 func (tt *terminal) run(name string) string {
 	tt.t.Helper()
 	const after = ".environment"
-	cmd := tt.command("sh", "-ec", block(tt.t, name)+"\nenv -0 >\"$HOME/"+after+"\"")
+	cmd := tt.command("sh", "-ec", "umask 022\n"+block(tt.t, name)+"\nenv -0 >\"$HOME/"+after+"\"")
 	output, log, err := tt.finish(cmd)
 	if err != nil {
 		tt.t.Fatalf("%s: %v\n%s%s", name, err, output, log)
@@ -58,7 +58,24 @@ func (tt *terminal) run(name string) string {
 			tt.env[name] = value
 		}
 	}
+	tt.keepsSecrets()
 	return output
+}
+
+// keepsSecrets checks that nobody but their owner can read the seeds, keys, credentials and contexts that there are.
+func (tt *terminal) keepsSecrets() {
+	tt.t.Helper()
+	for _, pattern := range []string{tt.path("*.nk"), tt.path("*-key.pem"), tt.path("*.creds"), filepath.Join(tt.env["XDG_CONFIG_HOME"], "nats", "context", "*.json")} {
+		files, err := filepath.Glob(pattern)
+		must(tt.t, err)
+		for _, f := range files {
+			info, err := os.Stat(f)
+			must(tt.t, err)
+			if info.Mode().Perm()&0o077 != 0 {
+				tt.t.Errorf("%s has the mode %v: others can read it", f, info.Mode())
+			}
+		}
+	}
 }
 
 // start starts the one command of a block, which is nex up or nex node up, and waits until it is ready. The flags

@@ -68,6 +68,8 @@ func proveSubjects(r *row) {
 	for _, subject := range []string{"$NEX.PING", "orders.new", "$JS.API.INFO", "$SYS.REQ.SERVER.PING", "_INBOX.of.others"} {
 		app.denied(subject)
 	}
+	app.unheard("_INBOX.>")
+	app.onlyUses()
 	r.nex.with("NATS_PASSWORD=wrong").refused("refuses")
 }
 

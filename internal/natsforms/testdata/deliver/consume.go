@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// batch is how many messages are asked for, and acknowledged, at once.
+	// batch is how many messages are asked for at once.
 	batch = 1000
 	// batchWait bounds the wait for a batch: a request that a server has taken along is not answered.
 	batchWait = 2 * time.Second
@@ -44,16 +44,13 @@ func (c *consumer) run(ctx context.Context, nc *nats.Conn, stream, durable strin
 	return nil
 }
 
-// take notes what has come, and acknowledges it with its last message.
+// take notes what has come, and acknowledges each message for itself: of a batch that was cut off, those that are missing
+// come again.
 func (c *consumer) take(got jetstream.MessageBatch) {
-	var last jetstream.Msg
 	for m := range got.Messages() {
 		if !c.seen.add(int(binary.LittleEndian.Uint64(m.Data()))) {
 			c.redelivered++
 		}
-		last = m
-	}
-	if last != nil {
-		_ = last.Ack() // lost with its server it is delivered again
+		_ = m.Ack() // lost with its server it is delivered again
 	}
 }

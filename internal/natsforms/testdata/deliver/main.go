@@ -1,5 +1,5 @@
 // Command deliver publishes numbered messages to a stream and consumes them, both through any of the servers
-// that the one it is told of knows, and reports what has become of each. Messages that were not acknowledged
+// that the one it is told of knows, as the user that NATS_USER and NATS_PASSWORD say, and reports what has become of each. Messages that were not acknowledged
 // are published again until they are; their number is their Nats-Msg-Id, so that the stream holds none twice.
 // It prints one JSON object.
 package main
@@ -75,6 +75,6 @@ func deliver(ctx context.Context, url string, messages int, subject, stream, dur
 }
 
 func connect(url string) (*nats.Conn, error) {
-	return nats.Connect(url, nats.Name("deliver"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond),
+	return nats.Connect(url, nats.Name("deliver"), nats.UserInfo(os.Getenv("NATS_USER"), os.Getenv("NATS_PASSWORD")), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 }
