@@ -2,6 +2,7 @@ package natsconn
 
 import (
 	"net"
+	"strings"
 
 	"github.com/nex-engine/nex/internal/upstate"
 )
@@ -23,7 +24,9 @@ func (s Settings) Discover(dataDir string) (Settings, *upstate.State) {
 	if s.Server != "" && !sameServer(s.Server, state.NATSURL) && !sameServer(s.Server, state.ControlURL) {
 		return s, nil
 	}
-	s.Server = state.ControlURL
+	if !strings.HasPrefix(s.Server, "tls://") { // which demands TLS of it
+		s.Server = state.ControlURL
+	}
 	if state.ControlNKey != "" { // else the selected context may have credentials for it
 		s.NKey, s.NoContext = state.ControlNKey, true
 	}

@@ -44,7 +44,7 @@ func TestDiscover(t *testing.T) {
 		{"nothing about where", natsconn.Settings{TLSCA: "ca"}, natsconn.Settings{Server: url, NKey: "/k", NoContext: true, TLSCA: "ca"}},
 		{"that server", natsconn.Settings{Server: url}, found},
 		{"that server by name", natsconn.Settings{Server: "localhost"}, found},
-		{"that server with TLS", natsconn.Settings{Server: "tls://[::1]:4222"}, found},
+		{"that server with TLS", natsconn.Settings{Server: "tls://[::1]:4222"}, natsconn.Settings{Server: "tls://[::1]:4222", NKey: "/k", NoContext: true}},
 		{"another port", natsconn.Settings{Server: "nats://127.0.0.1:4223"}, natsconn.Settings{Server: "nats://127.0.0.1:4223"}},
 		{"another host", natsconn.Settings{Server: "nats://10.0.0.1:4222"}, natsconn.Settings{Server: "nats://10.0.0.1:4222"}},
 		{"a WebSocket", natsconn.Settings{Server: "ws://127.0.0.1:4222"}, natsconn.Settings{Server: "ws://127.0.0.1:4222"}},
