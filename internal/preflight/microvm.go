@@ -105,10 +105,14 @@ func (m *microVM) files(ctx context.Context) bool {
 		download: m.c.Preflight.Downloads.Kernel, place: "kernel_filepath", mode: 0o644, most: 1 << 30,
 		check: checkKernel,
 	})
+	how := fmt.Sprintf("make one with nex rootfs --agent=%s --output=%s", agent, m.machine.Rootfs)
+	if exists(m.machine.Rootfs) { // which may be anything, and would be replaced
+		how = fmt.Sprintf("make one with nex rootfs --agent=%s under a name of its own, and give that as rootfs_filepath", agent)
+	}
 	rootfs := m.look(ctx, &need{
 		item:     checklist.Item{Name: "rootfs", Path: m.machine.Rootfs, Description: "root file system of the virtual machines"},
 		what:     "root file system",
-		how:      fmt.Sprintf("make one with nex rootfs --agent=%s --output=%s", agent, m.machine.Rootfs),
+		how:      how,
 		download: m.c.Preflight.Downloads.Rootfs, place: "rootfs_filepath", mode: 0o644, most: 64 << 30,
 		check: checkRootfs,
 	})

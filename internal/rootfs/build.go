@@ -135,6 +135,9 @@ func (c *Config) checkReplaceable() error {
 	info, err := os.Lstat(c.Output)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
+		if _, err := os.Stat(filepath.Dir(c.Output)); err != nil {
+			return fmt.Errorf("the directory of the output cannot be used (%w): make it, or choose another", err)
+		}
 		return nil
 	case err != nil:
 		return fmt.Errorf("look at the output: %w", err)

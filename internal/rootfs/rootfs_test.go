@@ -208,7 +208,7 @@ func TestBadInput(t *testing.T) {
 		"init text":          {func(c *rootfs.Config) { c.Init = file(t, "i", "text") }, []string{"init", "no program"}},
 		"no output":          {func(c *rootfs.Config) { c.Output = "" }, []string{"no output"}},
 		"output a directory": {func(c *rootfs.Config) { c.Output = dir }, []string{dir, "is a directory", dir + "/"}},
-		"output nowhere":     {func(c *rootfs.Config) { c.Output = filepath.Join(dir, "no", "file") }, []string{filepath.Join(dir, "no")}},
+		"output nowhere":     {func(c *rootfs.Config) { c.Output = filepath.Join(dir, "no", "file") }, []string{filepath.Join(dir, "no"), "make it, or choose another"}},
 		"size negative":      {func(c *rootfs.Config) { c.Size = -1 }, []string{"-1 bytes", "1048576"}},
 		"size tiny":          {func(c *rootfs.Config) { c.Size = 1<<20 - 1 }, []string{"1048575 bytes"}},
 		"base missing":       {func(c *rootfs.Config) { c.Base = "./none.tar" }, []string{"no base ./none.tar"}},
