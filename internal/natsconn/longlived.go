@@ -76,9 +76,11 @@ func (l *lifeLog) delay(rounds int) time.Duration {
 }
 
 func (l *lifeLog) reported(nc *nats.Conn, sub *nats.Subscription, err error) {
-	if c, failed := l.settings.resolve(); failed == nil && isRefusal(err) {
-		l.stuck(l.settings.authSentence(c, l.at(nc), err), err)
-		return
+	if isRefusal(err) {
+		if c, failed := l.settings.resolve(); failed == nil {
+			l.stuck(l.settings.authSentence(c, l.at(nc), err), err)
+			return
+		}
 	}
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		l.log.Warn("the NATS server lets the connection not do this: add it to the permissions of its user", "connection", nc.Opts.Name, "error", err)

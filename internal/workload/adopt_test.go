@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"testing"
+	"time"
 
 	nex "github.com/nex-engine/nex"
 	"github.com/nex-engine/nex/internal/agentlink/linkhost"
@@ -20,6 +21,7 @@ import (
 type succession struct {
 	t       *testing.T
 	dir     string // of the agents' sockets
+	secret  byte   // of the processes that come
 	driver  *fake.Lasting
 	fleet   linktest.Fleet
 	records *records
@@ -50,7 +52,7 @@ func (s *succession) process(edit func(*rig)) *process {
 	if edit != nil {
 		edit(r)
 	}
-	host, err := linkhost.Start(linkhost.Config{NodeID: "NODE", Dir: s.dir, Secret: bytes.Repeat([]byte{1}, sha256.Size), Logger: discard})
+	host, err := linkhost.Start(linkhost.Config{NodeID: "NODE", Dir: s.dir, Secret: bytes.Repeat([]byte{s.secret}, sha256.Size), Logger: discard})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -160,4 +162,35 @@ func TestTakenOverFunctionIsDenied(t *testing.T) {
 	})
 	defer second.end()
 	second.world.awaitState(t, fn.ID, nex.StateFailed, 1)
+}
+
+// An agent that does not come back keeps no process from ending.
+func TestLeaveBeforeItIsBack(t *testing.T) {
+	t.Parallel()
+	s := newSuccession(t)
+	first := s.process(nil)
+	service := first.spec("service")
+	first.deploy(service)
+	first.leave()
+
+	s.secret++ // which its agent does not believe
+	second := s.process(nil)
+	left := make(chan struct{})
+	go func() {
+		second.leave()
+		close(left)
+	}()
+	select {
+	case <-left:
+	case <-time.After(30 * time.Second): // half of what it would be waited for
+		t.Fatal("the process waits for an agent that does not come")
+	}
+	if n := s.driver.Live(); n != 1 {
+		t.Fatalf("%d sandboxes are left, want the one", n)
+	}
+
+	s.secret--
+	third := s.process(nil)
+	defer third.end()
+	third.world.awaitState(t, service.ID, nex.StateRunning, 1)
 }

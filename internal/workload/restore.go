@@ -241,14 +241,33 @@ func (w *Workload) takeOver(a *adopted) outcome {
 	return w.attend(a.agent, a.run)
 }
 
-// awaitAgent has an adopted agent come back when it is its turn.
+// errLeft is why nobody waits for an agent any more.
+var errLeft = errors.New("the node leaves its workloads to its next process")
+
+// awaitAgent has an adopted agent come back when it is its turn. It gives up when the workload is to stop and the grace
+// period is over, and when the node leaves.
 func (w *Workload) awaitAgent(agent *pool.Agent) (agentlink.Held, error) {
-	w.m.returning <- struct{}{}
+	select {
+	case w.m.returning <- struct{}{}:
+	case <-w.m.left:
+		return agentlink.Held{}, errLeft
+	}
 	next := sync.OnceFunc(func() { <-w.m.returning })
 	defer next()
 	defer time.AfterFunc(returnTurn, next).Stop()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), returnTimeout, fmt.Errorf("it did not come back within %s", returnTimeout))
 	defer cancel()
+	ctx, release := until(ctx, func(ctx context.Context) error { return w.giveUp(ctx, agent) })
+	defer release()
+	ctx, stay := until(ctx, func(ctx context.Context) error {
+		select {
+		case <-w.m.left:
+			return errLeft
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	defer stay()
 	return agent.Return(ctx)
 }
 
